@@ -1,0 +1,260 @@
+"""The events that Tenure understands: CloudEvents 1.0 in JSON, decoded and validated in one step.
+
+A record of ``customer-events`` holds one event or a JSON array of events. `decode_record`
+is the fast path, for a record that is good; `decode_each` finds what is wrong with each
+event of a record that is not.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from shared.domain.errors import InvalidEventError
+
+# No control characters: ids become Kafka keys, log fields and file names, and the state
+# store keeps its own records under keys that begin with one. The look-ahead is the end of
+# the text: a `$` of Python's would let a last line feed pass.
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+(?![\s\S])"
+_LARGEST_AMOUNT = 1e12
+
+Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=_PRINTABLE)]
+Source = Annotated[str, Meta(min_length=1, max_length=256, pattern=_PRINTABLE)]
+Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=_PRINTABLE)]
+Time = Annotated[datetime, Meta(tz=True)]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
+Amount = Annotated[float, Meta(ge=-_LARGEST_AMOUNT, le=_LARGEST_AMOUNT)]
+Positive = Annotated[float, Meta(ge=0, le=_LARGEST_AMOUNT)]
+Ratio = Annotated[float, Meta(ge=-1, le=1)]
+Initiator = Literal["customer", "system"]
+
+Status = Literal[
+    "lead", "qualified", "opportunity", "trial_started", "opened", "activated", "renewed",
+    "plan_changed", "brand_changed", "payment_failed", "overdue", "settled", "paused",
+    "suspended", "notice_given", "closed", "consent_given", "consent_withdrawn",
+]  # fmt: skip
+Outcome = Literal["sent", "delivered", "opened", "accepted", "declined", "complained", "rated"]
+CostKind = Literal["acquisition", "marketing", "service", "subsidy", "bad_debt"]
+
+
+class UsageData(Struct, frozen=True):
+    """Use of a service: a call, a session, a megabyte."""
+
+    service: Name
+    quantity: Positive = 1.0
+    unit: Name | None = None
+    amount: Amount = 0.0
+    currency: Currency | None = None
+    initiated_by: Initiator = "customer"
+
+
+class PurchaseData(Struct, frozen=True):
+    """A purchase; a negative amount is a refund."""
+
+    amount: Amount
+    product: Name | None = None
+    category: Name | None = None
+    currency: Currency | None = None
+    quantity: Positive = 1.0
+    margin: Ratio | None = None
+    initiated_by: Initiator = "customer"
+
+
+class AccountData(Struct, frozen=True, omit_defaults=True):
+    """What became of an account, and what is known about it since."""
+
+    status: Status
+    voluntary: bool | None = None
+    channel: Name | None = None
+    purpose: Name | None = None
+    plan: Name | None = None
+    plan_limit: Positive | None = None
+    brand: Name | None = None
+    market: Name | None = None
+    time_zone: Name | None = None
+    balance: Amount | None = None
+    expiry: Time | None = None
+    contract_end: Time | None = None
+    acquisition_source: Name | None = None
+    acquisition_cost: Positive | None = None
+    referred_by: Id | None = None
+    attributes: Annotated[dict[Name, Name], Meta(max_length=32)] | None = None
+
+
+class ContactData(Struct, frozen=True):
+    """A touch point; ``trigger_id`` names the trigger it answers, where it answers one."""
+
+    channel: Name
+    outcome: Outcome
+    trigger_id: Name | None = None
+    score: Annotated[float, Meta(ge=0, le=10)] | None = None
+
+
+class CostData(Struct, frozen=True):
+    """Money spent on a customer."""
+
+    kind: CostKind
+    amount: Positive
+    currency: Currency | None = None
+
+
+class TickData(Struct, frozen=True):
+    """Nothing: a tick only carries its time."""
+
+
+class ModelData(Struct, frozen=True):
+    """From this place of the log on, scores come from this version of the model."""
+
+    model: Name
+    version: Annotated[int, Meta(ge=0)]
+
+
+class _Envelope(Struct, frozen=True, tag_field="type", kw_only=True):
+    """Attributes that all CloudEvents share; unknown extension attributes are allowed."""
+
+    specversion: Literal["1.0"]
+    id: Id
+    source: Source
+    time: Time
+    datacontenttype: Literal["application/json"] | None = None
+
+
+class _CustomerEvent(_Envelope, frozen=True, kw_only=True):
+    subject: Id
+
+
+class Usage(_CustomerEvent, frozen=True, tag="tenure.usage", kw_only=True):
+    """``tenure.usage``."""
+
+    data: UsageData
+
+
+class Purchase(_CustomerEvent, frozen=True, tag="tenure.purchase", kw_only=True):
+    """``tenure.purchase``."""
+
+    data: PurchaseData
+
+
+class Account(_CustomerEvent, frozen=True, tag="tenure.account", kw_only=True):
+    """``tenure.account``."""
+
+    data: AccountData
+
+
+class Contact(_CustomerEvent, frozen=True, tag="tenure.contact", kw_only=True):
+    """``tenure.contact``."""
+
+    data: ContactData
+
+
+class Cost(_CustomerEvent, frozen=True, tag="tenure.cost", kw_only=True):
+    """``tenure.cost``."""
+
+    data: CostData
+
+
+class Tick(_Envelope, frozen=True, tag="tenure.tick", kw_only=True):
+    """``tenure.tick``: moves a partition's time when no customer does."""
+
+    data: TickData = TickData()
+
+
+class ModelActivated(_Envelope, frozen=True, tag="tenure.model", kw_only=True):
+    """``tenure.model``: a control event, written by the trainer to every partition."""
+
+    data: ModelData
+
+
+CustomerEvent = Usage | Purchase | Account | Contact | Cost
+Event = CustomerEvent | Tick | ModelActivated
+
+_one = msgspec.json.Decoder(Event)
+_many = msgspec.json.Decoder(list[Event])
+_customer_one = msgspec.json.Decoder(CustomerEvent)
+_customer_many = msgspec.json.Decoder(list[CustomerEvent])
+_raw_many = msgspec.json.Decoder(list[msgspec.Raw])
+
+#: What a decoder of msgspec raises on bytes that are hostile as well as on those that are wrong.
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def decode_record(value: bytes) -> list[Event]:
+    """Decode a record of ``customer-events``: one event, or a JSON array of events.
+
+    Raises
+    ------
+    msgspec.DecodeError, UnicodeDecodeError, RecursionError
+        When any event is bad; `decode_each` then tells which and why.
+
+    """
+    if value[:1] == b"[":
+        return _many.decode(value)
+    return [_one.decode(value)]
+
+
+def split(value: bytes) -> list[msgspec.Raw]:
+    """Split a JSON array into its elements without looking into them."""
+    return _raw_many.decode(value)
+
+
+def decode_event(raw: bytes) -> Event:
+    """Decode one event, or raise an `InvalidEventError` that names the field and the remedy."""
+    return _decode(_one, raw)
+
+
+def decode_customer_event(raw: bytes) -> CustomerEvent:
+    """Decode one event about a customer; ticks and control events are refused here."""
+    return _decode(_customer_one, raw)
+
+
+def decode_customer_events(value: bytes) -> list[CustomerEvent]:
+    """Decode a JSON array of events about customers; raises what `decode_record` raises."""
+    return _customer_many.decode(value)
+
+
+def epoch_ms(at: datetime) -> int:
+    """Return milliseconds since 1970 in UTC, as Kafka's own timestamps."""
+    return round(at.timestamp() * 1000)
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error)) from None
+    except DECODE_ERRORS as error:
+        raise InvalidEventError("$", _unreadable(error), "Send UTF-8 JSON (RFC 8259)") from None
+
+
+def _unreadable(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return str(error)
+
+
+def _explain(message: str) -> InvalidEventError:
+    """Turn msgspec's ``reason - at `$.data.quantity` `` into field, reason and remedy."""
+    reason, _, path = message.rpartition(" - at `$")
+    if not reason:
+        reason, path = message, ""
+    field = path.rstrip("`").lstrip(".") or "$"
+    if "missing required field" in reason:
+        name = reason.rpartition("`")[0].rpartition("`")[2]
+        field = name if field == "$" else f"{field}.{name}"
+        return InvalidEventError(field, "missing", f"Add the required field `{field}`")
+    if repr(_PRINTABLE) in reason:
+        reason = "holds control characters"
+    return InvalidEventError(field, reason, _remedy(field, reason))
+
+
+def _remedy(field: str, reason: str) -> str:
+    if field == "type":
+        return "Send one of tenure.usage, .purchase, .account, .contact, .cost"
+    if field == "time" or "RFC3339" in reason or "timezone" in reason:
+        return "Send an RFC 3339 date-time with an offset, e.g. 2026-01-31T12:00:00Z"
+    if "control characters" in reason:
+        return "Leave them out"
+    return f"Send a value of the documented type and range for `{field}`"

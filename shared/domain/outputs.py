@@ -1,0 +1,200 @@
+"""What the scorer tells the world: scores, transitions, training examples, dead letters.
+
+These structs are the wire contracts of their topics (JSON); `shared.schemas` publishes their
+JSON Schemas. Times are epoch milliseconds in UTC, money is in the reporting currency.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Stage = Literal[
+    "prospect", "onboarding", "growth", "maturity", "decline", "dormant", "lapsed", "won_back"
+]
+#: Why a score was computed: an event arrived, time passed, or the model changed.
+Cause = Literal["event", "review", "model"]
+
+
+class Identity(Struct, frozen=True, order=True):
+    """Where in the log something came from; the same after every replay.
+
+    Attributes
+    ----------
+    partition, offset
+        The record of ``customer-events`` that caused it.
+    ordinal
+        Its number among all that this record caused.
+
+    """
+
+    partition: int
+    offset: int
+    ordinal: int
+
+
+class Reason(Struct, frozen=True):
+    """One feature's share of a score.
+
+    Attributes
+    ----------
+    feature
+        Name of the feature.
+    contribution
+        Signed, in log-odds: positive raises the risk.
+    text
+        The same in an operator's words.
+
+    """
+
+    feature: str
+    contribution: float
+    text: str
+
+
+class Profile(Struct, frozen=True, omit_defaults=True):
+    """What is known about a customer beyond behaviour, from ``tenure.account`` events.
+
+    ``consent`` maps ``channel`` or ``channel/purpose`` to whether consent is given.
+    """
+
+    plan: str | None = None
+    plan_limit: float | None = None
+    brand: str | None = None
+    market: str | None = None
+    time_zone: str | None = None
+    balance: float | None = None
+    expiry: int | None = None
+    contract_end: int | None = None
+    acquisition_source: str | None = None
+    referred_by: str | None = None
+    status: str | None = None
+    consent: dict[str, bool] = {}
+    attributes: dict[str, str] = {}
+
+
+class Score(Struct, frozen=True, tag_field="kind", tag="score"):
+    """A customer's live profile, sent when something that a reader cares about changed.
+
+    Attributes
+    ----------
+    at
+        The partition's time at which it was computed.
+    risk
+        Probability of no activity in ``(at, at + horizon]``.
+    model
+        Version of the model that computed ``risk``; 0 is the stated heuristic (cold start).
+    features
+        The model's input; `risk` can be computed again from it and the version.
+    first_activity, last_activity
+        0 before any activity.
+    visits
+        Days with activity.
+    spend, revenue, margin, cost
+        Activity's amounts without refunds; all amounts; revenue times margin; money spent
+        on the customer.
+
+    """
+
+    customer: str
+    at: int
+    origin: Identity
+    cause: Cause
+    stage: Stage
+    stage_since: int
+    risk: float
+    model: int
+    features: list[float]
+    reasons: list[Reason]
+    first_activity: int
+    last_activity: int
+    visits: int
+    spend: float
+    revenue: float
+    margin: float
+    cost: float
+    closed: bool
+    profile: Profile
+
+
+class Clock(Struct, frozen=True, tag_field="kind", tag="clock"):
+    """A partition's time, sent on ``customer-scores`` as it passes a quarter of an hour."""
+
+    partition: int
+    at: int
+
+
+class Transition(Struct, frozen=True):
+    """A change of stage. ``lasted_ms`` is how long the former stage took."""
+
+    customer: str
+    at: int
+    origin: Identity
+    before: Stage
+    after: Stage
+    reason: str
+    lasted_ms: int
+
+
+class Example(Struct, frozen=True):
+    """A labelled snapshot. It carries no customer id, so a model cannot be traced to a person.
+
+    Attributes
+    ----------
+    at, labelled_at
+        When the snapshot was taken, and the time at which its label was known.
+    features
+        The model's input at ``at``.
+    silent
+        The label: no activity in ``(at, at + horizon]``.
+    predicted
+        The probability that the model gave at ``at``.
+    heuristic
+        The fallback's probability at ``at``.
+    model
+        Version of the model that predicted.
+    recent
+        Whether the customer was active within two horizons before ``at``.
+
+    """
+
+    origin: Identity
+    at: int
+    labelled_at: int
+    features: list[float]
+    silent: bool
+    predicted: float
+    heuristic: float
+    model: int
+    recent: bool
+
+
+class Watermark(Struct, frozen=True):
+    """No example of this partition labelled before ``at`` will follow."""
+
+    partition: int
+    at: int
+
+
+class Training(Struct, frozen=True):
+    """A record of ``training-examples``: what one flush of one partition added."""
+
+    watermark: Watermark
+    examples: list[Example]
+
+
+class DeadLetter(Struct, frozen=True):
+    """Bytes that could not be processed, and why.
+
+    ``index`` is the place within the source record's array, ``None`` for the whole record.
+    """
+
+    value: bytes
+    error: str
+    field: str
+    reason: str
+    remedy: str
+    partition: int
+    offset: int
+    index: int | None

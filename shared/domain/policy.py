@@ -1,0 +1,56 @@
+"""The numbers that a deployment may set and that every scorer must agree on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+MINUTE_MS: Final = 60_000
+DAY_MS: Final = 24 * 60 * MINUTE_MS
+
+#: Reviews happen on marks this far apart, so that many customers are reviewed at once.
+SLOT_MS: Final = 15 * MINUTE_MS
+SLOTS_A_DAY: Final = DAY_MS // SLOT_MS
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Horizons, cadences and thresholds. Times in milliseconds unless the name says days.
+
+    Attributes
+    ----------
+    horizon_ms
+        Churn horizon H: no activity in (t, t + H].
+    cadence_days
+        Days between two label snapshots of a customer.
+    grace_ms
+        Added to the horizon before a snapshot is labelled, for events that come late.
+    future_tolerance_ms
+        How far an event's own time may lie ahead of the broker's append time.
+    default_margin
+        Margin ratio of a purchase that names none.
+    onboarding_days, growth_days
+        Age below which a customer is being on-boarded; age below which it still grows.
+    growth_ratio, decline_ratio
+        Visits of the last 30 days against what the customer's own last 90 days lead one to
+        expect: at or over the first it grows, below the second it declines.
+    decline_risk, risk_hysteresis
+        Risk at which a customer declines, and how far it must fall below to recover.
+    dormant_rhythms
+        Silence, in mean gaps between visits, after which a customer is dormant.
+
+    """
+
+    horizon_ms: int = 28 * DAY_MS
+    cadence_days: int = 14
+    grace_ms: int = DAY_MS
+    future_tolerance_ms: int = 5 * MINUTE_MS
+    default_margin: float = 1.0
+    onboarding_days: int = 21
+    growth_days: int = 90
+    growth_ratio: float = 1.25
+    decline_ratio: float = 0.5
+    ratio_hysteresis: float = 0.15
+    decline_risk: float = 0.6
+    risk_hysteresis: float = 0.1
+    dormant_rhythms: float = 4.0

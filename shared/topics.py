@@ -1,0 +1,111 @@
+"""Every topic of Tenure, declared once; ``tenure topics`` creates what is declared here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+_DAY_MS: Final = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic and what a reader must know of it.
+
+    Attributes
+    ----------
+    name
+        Name without the deployment's prefix.
+    key
+        What the record key is.
+    text
+        One line for people: what a record holds.
+    partitions
+        A fixed number, or ``None`` for as many as ``customer-events`` has: topics that share
+        partitions with it keep a customer's records together.
+    config
+        Kafka's topic configuration beyond the cluster's defaults.
+
+    """
+
+    name: str
+    key: str
+    text: str
+    partitions: int | None = None
+    config: dict[str, str] = field(default_factory=dict)
+
+
+def _log(days: int | None) -> dict[str, str]:
+    retention = -1 if days is None else days * _DAY_MS
+    return {"cleanup.policy": "delete", "retention.ms": str(retention)}
+
+
+def _compacted(**more: str) -> dict[str, str]:
+    return {"cleanup.policy": "compact", **more}
+
+
+CUSTOMER_EVENTS: Final = Topic(
+    "customer-events",
+    "null (explicit partition), or the customer when another producer writes one event",
+    "The log of everything known about customers: arrays of CloudEvents, ticks, control events",
+    # Append time, because `now` must not trust a producer's clock (ARCHITECTURE.md, Time).
+    config={**_log(30), "message.timestamp.type": "LogAppendTime", "max.message.bytes": "4194304"},
+)
+CUSTOMER_STATE: Final = Topic(
+    "customer-state",
+    "customer",
+    "The scorer's changelog; one record a partition holds its offset and time",
+    config=_compacted(),
+)
+CUSTOMER_SCORES: Final = Topic(
+    "customer-scores", "customer", "The live profile of each customer", config=_compacted()
+)
+SCORE_HISTORY: Final = Topic(
+    "score-history", "customer", "The same scores, kept for simulations", config=_log(30)
+)
+LIFECYCLE_TRANSITIONS: Final = Topic(
+    "lifecycle-transitions", "customer", "Each change of stage, with its reason", config=_log(30)
+)
+TRAINING_EXAMPLES: Final = Topic(
+    "training-examples",
+    "model",
+    "Feature snapshots with their outcome; no customer ids",
+    partitions=1,  # one log, one learner: see ARCHITECTURE.md, Trainer
+    config=_log(365),
+)
+CHURN_MODELS: Final = Topic(
+    "churn-models", "model/version", "Signed model snapshots", partitions=1, config=_compacted()
+)
+RETENTION_TRIGGERS: Final = Topic(
+    "retention-triggers",
+    "customer",
+    "The public contract: one CloudEvent a record, by the CloudEvents Kafka binding",
+    config=_log(7),
+)
+CAMPAIGN_DECISIONS: Final = Topic(
+    "campaign-decisions", "customer", "Every crossing and what became of it", config=_log(30)
+)
+DEAD_LETTER: Final = Topic(
+    "dead-letter",
+    "null",
+    "What could not be read: the original bytes, with error and origin in the headers",
+    partitions=1,
+    config=_log(30),
+)
+ERASURES: Final = Topic(
+    "erasures", "HMAC of the customer", "Who must not come back", partitions=1, config=_compacted()
+)
+
+TOPICS: Final = (
+    CUSTOMER_EVENTS,
+    CUSTOMER_STATE,
+    CUSTOMER_SCORES,
+    SCORE_HISTORY,
+    LIFECYCLE_TRANSITIONS,
+    TRAINING_EXAMPLES,
+    CHURN_MODELS,
+    RETENTION_TRIGGERS,
+    CAMPAIGN_DECISIONS,
+    DEAD_LETTER,
+    ERASURES,
+)
