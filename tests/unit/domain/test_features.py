@@ -1,0 +1,153 @@
+"""Folding activity in any order, and features whose bits depend on nothing but their row."""
+
+from collections.abc import Iterable
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.features import (
+    ACTIVITY_FIELDS,
+    DAY_MS,
+    EXACT_DELAY_DAYS,
+    FEATURES,
+    PRIOR,
+    Rows,
+    feature_matrix,
+    fold_activity,
+)
+
+T0 = 1_700_000_000_000
+WEEK = 7 * DAY_MS
+
+Activity = tuple[int, int]  # time in ms, amount in micros
+
+
+def row_of(activities: Iterable[Activity]) -> Rows:
+    """Fold (time, amount) pairs one after the other into a fresh row."""
+    row = np.zeros(1, ACTIVITY_FIELDS)
+    for at, amount in activities:
+        fold_activity(row, np.array([at], np.int64), np.array([amount], np.int64))
+    return row
+
+
+def assert_same(left: Rows, right: Rows) -> None:
+    for name in ("first_at", "last_at", "recent_days", "visits", "spend"):
+        assert left[name][0] == right[name][0], name
+    for name in ("decay30", "decay90"):
+        assert left[name][0] == pytest.approx(right[name][0], abs=1e-9)
+
+
+activities = st.lists(
+    st.tuples(st.integers(T0, T0 + (EXACT_DELAY_DAYS - 1) * DAY_MS), st.integers(0, 10**12)),
+    min_size=1,
+    max_size=25,
+)
+
+
+@given(activities, st.randoms())
+def test_any_order_folds_to_the_same_row(events: list[Activity], random: Random) -> None:
+    shuffled = random.sample(events, len(events))
+    assert_same(row_of(shuffled), row_of(sorted(events)))
+
+
+@given(activities)
+def test_visits_are_distinct_utc_days(events: list[Activity]) -> None:
+    row = row_of(events)
+    assert row["visits"][0] == len({at // DAY_MS for at, _ in events})
+    assert row["spend"][0] == sum(amount for _, amount in events)
+    assert (row["first_at"][0], row["last_at"][0]) == (min(events)[0], max(events)[0])
+
+
+@given(activities)
+def test_decayed_visits_follow_their_definition(events: list[Activity]) -> None:
+    row, last_day = row_of(events), max(events)[0] // DAY_MS
+    ages = [last_day - day for day in {at // DAY_MS for at, _ in events}]
+    assert row["decay30"][0] == pytest.approx(sum(2 ** (-age / 30) for age in ages), abs=1e-9)
+    assert row["decay90"][0] == pytest.approx(sum(2 ** (-age / 90) for age in ages), abs=1e-9)
+
+
+@given(st.lists(st.integers(0, 4000), min_size=1, max_size=30))
+def test_years_in_order_count_each_day_once(days: list[int]) -> None:
+    row = row_of([(T0 + day * DAY_MS, 0) for day in sorted(days)])
+    assert row["visits"][0] == len(set(days))
+
+
+def test_an_activity_beyond_the_exact_delay_counts_as_a_day_of_its_own() -> None:
+    days = (0, 200, 100, 100, 0)
+    row = row_of([(T0 + day * DAY_MS, 0) for day in days])
+    assert row["visits"][0] == 4  # day 100 twice, since the row no longer knows it; day 0 once
+
+
+def test_many_customers_fold_as_each_alone() -> None:
+    rng = np.random.default_rng(1)
+    together = np.zeros(50, ACTIVITY_FIELDS)
+    alone = [np.zeros(1, ACTIVITY_FIELDS) for _ in range(50)]
+    for _ in range(8):
+        at = T0 + rng.integers(0, 900 * DAY_MS, 50)
+        amount = rng.integers(0, 10**9, 50)
+        fold_activity(together, at, amount)
+        for i, row in enumerate(alone):
+            fold_activity(row, at[i : i + 1], amount[i : i + 1])
+    assert together.tobytes() == np.concatenate(alone).tobytes()
+
+
+@pytest.fixture(scope="module")
+def base() -> Rows:
+    rng = np.random.default_rng(2)
+    rows = np.zeros(300, ACTIVITY_FIELDS)
+    for _ in range(12):
+        some = rng.random(300) < 0.6
+        copy = rows[some]
+        fold_activity(
+            copy, T0 + rng.integers(0, 400 * DAY_MS, some.sum()), rng.integers(0, 10**9, some.sum())
+        )
+        rows[some] = copy
+    return rows
+
+
+def test_a_row_alone_has_the_bits_it_has_among_many(base: Rows) -> None:
+    now = T0 + 401 * DAY_MS
+    together = feature_matrix(base, now, 4 * WEEK)
+    for chunk in (1, 3, 7, 64):
+        parts = [base[i : i + chunk] for i in range(0, 300, chunk)]
+        apart = np.concatenate([feature_matrix(part, now, 4 * WEEK) for part in parts])
+        assert apart.tobytes() == together.tobytes()
+    strided = feature_matrix(base[::3], np.full(100, now), 4 * WEEK)
+    assert strided.tobytes() == together[::3].tobytes()
+
+
+def test_features_survive_float32(base: Rows) -> None:
+    matrix = feature_matrix(base, T0 + 401 * DAY_MS, 4 * WEEK)
+    assert matrix.shape == (300, len(FEATURES))
+    assert matrix.astype(np.float32).astype(np.float64).tobytes() == matrix.tobytes()
+
+
+def test_features_are_finite_for_a_customer_never_seen_and_a_time_before_the_last() -> None:
+    rows = np.concatenate([np.zeros(1, ACTIVITY_FIELDS), row_of([(T0, 5)])])
+    assert np.isfinite(feature_matrix(rows, T0 - DAY_MS, WEEK)).all()
+    assert np.isfinite(feature_matrix(rows, T0 + 10_000 * DAY_MS, WEEK)).all()
+
+
+def test_silence_raises_the_prior() -> None:
+    row = row_of([(T0 + week * WEEK, 10**6) for week in range(10)])
+    at = [feature_matrix(row, T0 + (9 + w) * WEEK, 4 * WEEK)[0, PRIOR] for w in (0, 1, 4, 12)]
+    assert at == sorted(at)
+    assert at[0] < 0 < at[-1]
+
+
+def test_known_values() -> None:
+    row = row_of([(T0, 2_000_000), (T0 + 10 * DAY_MS, 4_000_000)])
+    x = dict(zip(FEATURES, feature_matrix(row, T0 + 15 * DAY_MS, 28 * DAY_MS)[0], strict=True))
+    assert x["recency"] == pytest.approx(np.log(6))
+    assert x["visits"] == pytest.approx(np.log(3))
+    assert x["tenure"] == pytest.approx(np.log(16))
+    assert x["recency_to_rhythm"] == pytest.approx(np.log1p(5 / (24 / 2)))
+    assert x["silence_weight"] == pytest.approx(1.5 * np.log(29 / 24))
+    alive = 1 / (1 + (29 / 24) ** 1.5 / 3)
+    silent = 1 - alive * (1 - (29 / 57) ** 1.5)
+    assert x["silence_prior"] == pytest.approx(np.log(silent / (1 - silent)), rel=1e-6)
+    assert x["visits_30"] == pytest.approx(np.log1p((1 + 2 ** (-1 / 3)) * 2 ** (-1 / 6)))
+    assert x["mean_spend"] == pytest.approx(np.log1p(3.0))
