@@ -1,0 +1,1 @@
+"""Decides who is contacted, and sends the triggers."""

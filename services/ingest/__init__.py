@@ -1,0 +1,1 @@
+"""Takes customer events over HTTP and puts them into the log."""

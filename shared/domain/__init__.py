@@ -1,0 +1,1 @@
+"""The rules of the customer lifecycle, free of I/O, clocks and logs."""

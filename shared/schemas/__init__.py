@@ -1,0 +1,1 @@
+"""The wire contracts: JSON Schemas, AsyncAPI, and their codecs."""
