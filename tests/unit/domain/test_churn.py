@@ -102,12 +102,13 @@ def test_the_learner_takes_over_when_its_measured_loss_is_lower() -> None:
 
 def test_a_constant_feature_does_not_explode() -> None:
     model = ChurnModel()
-    matrix, y = examples(300, base=-2.0)
-    matrix[:, 3] = 1e6 + np.random.default_rng(1).normal(size=300) * 1e-8
+    matrix, y = examples(600, base=-2.0)
+    matrix[:, 3] = 1e6 + np.random.default_rng(1).normal(size=600) * 1e-8
     for x, outcome in zip(matrix, y, strict=True):
         model.learn(x, bool(outcome))
     moved = matrix.copy()
     moved[:, 3] = 0.0
+    assert model.warm
     assert (model.scorer().predict(moved) == model.scorer().predict(matrix)).all()
 
 

@@ -81,6 +81,14 @@ def test_an_activity_beyond_the_exact_delay_counts_as_a_day_of_its_own() -> None
     assert row["visits"][0] == 4  # day 100 twice, since the row no longer knows it; day 0 once
 
 
+@pytest.mark.parametrize("gap", [63, 64, 65, 70, 500])
+def test_a_long_gap_leaves_no_trace_of_days_without_activity(gap: int) -> None:
+    row = row_of([(T0, 0), (T0 + gap * DAY_MS, 0), (T0 + (gap - 50) * DAY_MS, 0)])
+    late = row_of([(T0, 0), (T0 + gap * DAY_MS, 0), (T0 + (gap - 63) * DAY_MS, 0)])
+    assert row["visits"][0] == 3
+    assert late["visits"][0] == 2 + (gap != 63)
+
+
 def test_many_customers_fold_as_each_alone() -> None:
     rng = np.random.default_rng(1)
     together = np.zeros(50, ACTIVITY_FIELDS)
