@@ -1,0 +1,181 @@
+"""A customer's state: one fixed row of a NumPy structured array, and a profile where one is known.
+
+Rows are gathered by index, computed on as a copy and scattered back; the bytes of a row are the
+changelog's value. Money is in micro units (1e-6 of the reporting currency), so that sums are exact
+in any order.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.domain.features import ACTIVITY_FIELDS, FEATURES, MICROS
+from shared.domain.identity import hash64
+from shared.domain.outputs import Profile
+
+Rows = NDArray[np.void]
+
+#: Event ids remembered per customer: a repeat within the last so many counts once.
+DEDUP_WINDOW: Final = 16
+#: Label snapshots that can wait for their horizon at once.
+PENDING: Final = 4
+
+#: A label snapshot: what the model saw, what it said, and whether the customer came back since.
+SNAPSHOT: Final = np.dtype(
+    [
+        ("at", "<i8"),
+        ("features", "<f4", (len(FEATURES),)),
+        ("predicted", "<f8"),
+        ("heuristic", "<f4"),
+        ("model", "<u4"),
+        ("active", "u1"),
+    ]
+)
+
+ROW: Final = np.dtype(
+    [
+        ("hash", "<u8"),  # of the customer id: phase of reviews and snapshots, order of emission
+        ("first_seen", "<i8"),  # time of the first event of any kind
+        *ACTIVITY_FIELDS,
+        ("events", "<u4"),  # events of any kind, each counted once
+        ("revenue", "<i8"),  # micros, refunds subtracted
+        ("margin", "<i8"),  # micros
+        ("cost", "<i8"),  # micros
+        ("stage", "u1"),  # index into lifecycle.STAGES
+        ("closed", "u1"),  # 0 open, else a lifecycle.CLOSED_... code
+        ("stage_since", "<i8"),
+        ("review", "<i4"),  # slot of the next review
+        ("band", "i1"),  # last emitted risk in steps of .05, -1 before the first score
+        ("emitted_stage", "u1"),
+        ("seen_next", "u1"),  # ring index into `seen`
+        ("pending", "u1"),  # snapshots in use
+        ("seen", "<u8", (DEDUP_WINDOW,)),
+        # Last, so that unused snapshots need not be written.
+        ("snapshots", SNAPSHOT, (PENDING,)),
+    ]
+)
+
+_FORMAT: Final = 1
+_HEADER: Final = struct.Struct("<BH")  # format, length of the row's bytes; a profile may follow
+_BASE: Final = ROW.itemsize - PENDING * SNAPSHOT.itemsize
+
+_encode_profile = msgspec.msgpack.Encoder().encode
+_decode_profile = msgspec.msgpack.Decoder(Profile).decode
+
+NO_PROFILE: Final = Profile()
+
+
+class StateFormatError(ValueError):
+    """A stored state of another format: rebuild it from ``customer-events``."""
+
+
+class CustomerTable:
+    """All customers of one partition.
+
+    Attributes
+    ----------
+    rows
+        (capacity,) structured array of `ROW`; the first ``len(table)`` are in use.
+    ids
+        Customer id of each row.
+    profiles
+        Row number to profile, for the customers that have one.
+
+    """
+
+    def __init__(self, capacity: int = 1024) -> None:
+        self.rows: Rows = np.zeros(capacity, ROW)
+        self.ids: list[str] = []
+        self.profiles: dict[int, Profile] = {}
+        self._index: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, customer: str) -> bool:
+        return customer in self._index
+
+    def find(self, customer: str) -> int | None:
+        """Return the row of a customer, or None."""
+        return self._index.get(customer)
+
+    def add(self, customer: str) -> int:
+        """Add a customer that is not in the table and return its row."""
+        index = len(self.ids)
+        if index == len(self.rows):
+            self._grow(2 * index)
+        self._index[customer] = index
+        self.ids.append(customer)
+        row = self.rows[index]
+        row["hash"] = hash64(customer)
+        row["band"] = -1
+        return index
+
+    def profile(self, index: int) -> Profile:
+        """Return what is known about a customer beyond behaviour."""
+        return self.profiles.get(index, NO_PROFILE)
+
+    def encode(self, indices: NDArray[np.intp]) -> list[tuple[bytes, bytes]]:
+        """Return changelog records (key, value) of the given rows."""
+        rows = self.rows[indices]
+        data = rows.tobytes()
+        sizes = (_BASE + rows["pending"].astype(np.int64) * SNAPSHOT.itemsize).tolist()
+        return [
+            (self.ids[index].encode(), self._value(index, data, at * ROW.itemsize, size))
+            for at, (index, size) in enumerate(zip(indices.tolist(), sizes, strict=True))
+        ]
+
+    def _value(self, index: int, data: bytes, start: int, size: int) -> bytes:
+        value = _HEADER.pack(_FORMAT, size) + data[start : start + size]
+        profile = self.profiles.get(index)
+        return value if profile is None else value + _encode_profile(profile)
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        """Put back what `encode` returned; the last value of a key wins.
+
+        Raises
+        ------
+        StateFormatError
+            The value was written by another version of this format.
+
+        """
+        form, size = _HEADER.unpack_from(value)
+        if form != _FORMAT or not _BASE <= size <= ROW.itemsize:
+            msg = f"state of format {form} with {size} bytes, expected format {_FORMAT}"
+            raise StateFormatError(msg)
+        customer = key.decode()
+        index = self._index.get(customer)
+        if index is None:
+            index = self.add(customer)
+        end = _HEADER.size + size
+        self._bytes(index)[:] = value[_HEADER.size : end].ljust(ROW.itemsize, b"\0")
+        if len(value) > end:
+            self.profiles[index] = _decode_profile(value[end:])
+
+    def _bytes(self, index: int) -> memoryview:
+        return memoryview(self.rows[index : index + 1]).cast("B")
+
+    def _grow(self, capacity: int) -> None:
+        rows = np.zeros(capacity, ROW)
+        rows[: len(self.rows)] = self.rows
+        self.rows = rows
+
+
+def micros(amount: float) -> int:
+    """Return money in micro units, rounded half to even."""
+    return round(amount * MICROS)
+
+
+def describe(table: CustomerTable, index: int) -> dict[str, Any]:
+    """Return a row as plain values, for people and for comparing two states."""
+    row = table.rows[index]
+    plain = {name: row[name].tolist() for name in ROW.names or () if name != "snapshots"}
+    used = row["snapshots"][: row["pending"]]
+    plain["snapshots"] = [dict(zip(SNAPSHOT.names or (), snap.tolist(), strict=True)) for snap in used]
+    plain["profile"] = msgspec.to_builtins(table.profile(index))
+    return plain

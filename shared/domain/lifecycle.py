@@ -1,0 +1,171 @@
+"""The lifecycle: which stage a customer is in, from its own behaviour and its risk.
+
+A pure function of state, time and risk, computed for many customers at once. Thresholds have a
+margin on the way back (hysteresis), so that a customer on a threshold does not flap.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.domain.features import DAY_MS, Floats, Millis, Rows
+from shared.domain.outputs import Stage
+from shared.domain.policy import Policy
+
+Codes = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+STAGES: Final[tuple[Stage, ...]] = (
+    "prospect", "onboarding", "growth", "maturity", "decline", "dormant", "lapsed", "won_back",
+)  # fmt: skip
+PROSPECT, ONBOARDING, GROWTH, MATURITY, DECLINE, DORMANT, LAPSED, WON_BACK = range(len(STAGES))
+
+OPEN, CLOSED_VOLUNTARY, CLOSED_INVOLUNTARY = range(3)
+
+_ACTIVE: Final = (ONBOARDING, GROWTH, MATURITY, DECLINE, DORMANT, LAPSED)
+
+#: Where a customer may go from each stage; anything else is a bug (held by a property test).
+TRANSITIONS: Final[dict[int, tuple[int, ...]]] = {
+    PROSPECT: (ONBOARDING, LAPSED),
+    ONBOARDING: (GROWTH, MATURITY, DECLINE, DORMANT, LAPSED),
+    GROWTH: (MATURITY, DECLINE, DORMANT, LAPSED),
+    MATURITY: (GROWTH, DECLINE, DORMANT, LAPSED),
+    DECLINE: (GROWTH, MATURITY, DORMANT, LAPSED),
+    DORMANT: (ONBOARDING, GROWTH, MATURITY, DECLINE, LAPSED),
+    LAPSED: (WON_BACK,),
+    WON_BACK: (GROWTH, MATURITY, DECLINE, DORMANT, LAPSED),
+}
+
+REASONS: Final = (
+    "nothing bought or used yet",
+    "first weeks",
+    "use or spend is rising, or the customer is still young",
+    "steady use",
+    "risk over its threshold, or use falling against the customer's own past",
+    "silent beyond the customer's own rhythm",
+    "silent for the whole horizon",
+    "active again after lapsing",
+    "account closed by the customer",
+    "account closed by the operator",
+)
+_REASON_CLOSED: Final = len(STAGES) - CLOSED_VOLUNTARY
+
+
+def next_stage(rows: Rows, now: Millis, risk: Floats, policy: Policy) -> tuple[Codes, Codes]:
+    """Decide each customer's stage at ``now``.
+
+    Parameters
+    ----------
+    rows
+        (n,) customer rows.
+    now
+        (n,) epoch milliseconds.
+    risk
+        (n,) probability of silence over the horizon.
+    policy
+        Thresholds.
+
+    Returns
+    -------
+    Stages and indices into `REASONS`, both (n,) uint8.
+
+    """
+    stage = rows["stage"]
+    silence = np.maximum(now - rows["last_at"], 0)
+    known = rows["first_at"] != 0
+    closed = rows["closed"] != OPEN
+    gone = closed | (silence > policy.horizon_ms)
+    conditions: list[Mask] = [
+        ~known & ~closed,
+        gone,
+        _won_back(rows, now, policy),
+        silence > dormant_after(rows, policy),
+        (now - rows["first_at"] < policy.onboarding_days * DAY_MS) & _may_onboard(stage),
+        _declines(rows, now, risk, policy),
+        _grows(rows, now, policy),
+    ]
+    codes = [PROSPECT, LAPSED, WON_BACK, DORMANT, ONBOARDING, DECLINE, GROWTH]
+    after = np.select(conditions, codes, MATURITY).astype(np.uint8)
+    reason = np.where((after == LAPSED) & closed, _REASON_CLOSED + rows["closed"], after)
+    return after, reason.astype(np.uint8)
+
+
+def dormant_after(rows: Rows, policy: Policy) -> Millis:
+    """Silence (n,) in milliseconds after which a customer is dormant.
+
+    A multiple of the customer's mean gap between visits (with half a horizon as the prior of
+    one gap), kept between an eighth and three quarters of the horizon.
+    """
+    gaps = np.maximum(rows["visits"].astype(np.float64), 1.0)
+    rhythm = (rows["last_at"] - rows["first_at"] + policy.horizon_ms / 2) / gaps
+    limit = np.clip(policy.dormant_rhythms * rhythm, policy.horizon_ms / 8, 0.75 * policy.horizon_ms)
+    return limit.astype(np.int64)
+
+
+def next_deadline(rows: Rows, now: Millis, policy: Policy) -> Millis:
+    """Return the next time (n,) at which a silent customer's stage may change by itself."""
+    deadlines = [
+        rows["first_at"] + policy.onboarding_days * DAY_MS,
+        rows["first_at"] + policy.growth_days * DAY_MS,
+        rows["last_at"] + dormant_after(rows, policy) + 1,
+        rows["last_at"] + policy.horizon_ms + 1,
+    ]
+    never = np.iinfo(np.int64).max
+    ahead = [np.where(deadline > now, deadline, never) for deadline in deadlines]
+    return np.minimum.reduce(ahead)
+
+
+def use_ratio(rows: Rows, now: Millis) -> Floats:
+    """Rate of visits over about 30 days against that over about 90 days; 1 is steady.
+
+    Each exponentially decayed count is divided by what a constant rate would have left in it
+    since the first activity, so that a young customer is not taken for a growing one.
+    """
+    silence = np.maximum(now - rows["last_at"], 0) / DAY_MS
+    age = np.maximum(now - rows["first_at"], DAY_MS) / DAY_MS
+    rates = [
+        rows[name] * np.exp2(-silence / half_life) / (half_life * (1.0 - np.exp2(-age / half_life)))
+        for name, half_life in (("decay30", 30.0), ("decay90", 90.0))
+    ]
+    ratio: Floats = rates[0] / np.maximum(rates[1], 1e-12)
+    return ratio
+
+
+def _may_onboard(stage: Codes) -> Mask:
+    allowed: Mask = (stage == PROSPECT) | (stage == ONBOARDING) | (stage == DORMANT)
+    return allowed
+
+
+def _won_back(rows: Rows, now: Millis, policy: Policy) -> Mask:
+    """Back after lapsing, for as long as a newcomer is on-boarded."""
+    stage, since = rows["stage"], rows["stage_since"]
+    returned: Mask = stage == LAPSED
+    recent: Mask = (stage == WON_BACK) & (now - since < policy.onboarding_days * DAY_MS)
+    return returned | recent
+
+
+def _declines(rows: Rows, now: Millis, risk: Floats, policy: Policy) -> Mask:
+    already = rows["stage"] == DECLINE
+    least_risk = policy.decline_risk - np.where(already, policy.risk_hysteresis, 0.0)
+    most_use = policy.decline_ratio + np.where(already, policy.ratio_hysteresis, 0.0)
+    falling = (use_ratio(rows, now) < most_use) & (rows["visits"] >= 4)
+    declines: Mask = (risk >= least_risk) | falling
+    return declines
+
+
+def _grows(rows: Rows, now: Millis, policy: Policy) -> Mask:
+    already = rows["stage"] == GROWTH
+    least = policy.growth_ratio - np.where(already, policy.ratio_hysteresis, 0.0)
+    young = (now - rows["first_at"] < policy.growth_days * DAY_MS) & (already | _from_start(rows))
+    grows: Mask = young | (use_ratio(rows, now) >= least)
+    return grows
+
+
+def _from_start(rows: Rows) -> Mask:
+    """Stages from which youth alone leads to growth."""
+    stage = rows["stage"]
+    first: Mask = (stage == PROSPECT) | (stage == ONBOARDING)
+    return first
