@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.domain.errors import TenureError
@@ -103,6 +104,13 @@ def load_settings(**overrides: object) -> Settings:
 def _lines(error: ValidationError) -> list[str]:
     return [
         f"TENURE_{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
-        f" (got {problem['input']!r}). `tenure settings` lists what each setting takes."
+        f" (got {_shown(problem)}). `tenure settings` lists what each setting takes."
         for problem in error.errors()
     ]
+
+
+def _shown(problem: ErrorDetails) -> str:
+    """Return the wrong value, unless it is a secret: error messages end up in logs."""
+    field = Settings.model_fields.get(str(problem["loc"][0]))
+    secret = field is not None and field.annotation is SecretStr
+    return "a secret" if secret else repr(problem["input"])
