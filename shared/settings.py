@@ -29,39 +29,103 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TENURE_", extra="forbid", frozen=True)
 
-    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port, comma separated")
-    topic_prefix: str = Field("", pattern=r"^[a-zA-Z0-9._-]*$", description="Put before the name of each topic and consumer group")
-    partitions: int = Field(4, ge=1, le=1000, description="Partitions of customer-events, when `tenure topics` creates it")
-    replication_factor: int = Field(1, ge=1, le=10, description="Replication factor of topics that are created; 3 in production")
-    database_url: str = Field("sqlite:///tenure.db", description="SQLAlchemy URL of the campaigner's database")
+    kafka_bootstrap_servers: str = Field(
+        "127.0.0.1:9092", description="Kafka brokers, host:port, comma separated"
+    )
+    topic_prefix: str = Field(
+        "",
+        pattern=r"^[a-zA-Z0-9._-]*$",
+        description="Put before the name of each topic and consumer group",
+    )
+    partitions: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="Partitions of customer-events, when `tenure topics` creates it",
+    )
+    replication_factor: int = Field(
+        1, ge=1, le=10, description="Replication factor of topics that are created; 3 in production"
+    )
+    database_url: str = Field(
+        "sqlite:///tenure.db", description="SQLAlchemy URL of the campaigner's database"
+    )
     data_dir: Path = Field(Path(".tenure"), description="Local files of `tenure up`")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged")
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged"
+    )
 
     ingest_host: str = Field("127.0.0.1", description="Address that ingest listens on")
     ingest_port: Port = Field(8001, description="Port of ingest's API, probes and metrics")
-    ingest_keys_file: Path | None = Field(None, description="YAML file of hashed API keys; required unless ingest listens on loopback")
-    ingest_linger_ms: float = Field(5.0, ge=0, le=1000, description="How long concurrent requests are gathered before they are published")
-    ingest_max_body_bytes: int = Field(2_000_000, ge=1_000, le=100_000_000, description="Largest accepted request body")
-    ingest_max_pending: int = Field(100_000, ge=1, description="Events waiting for Kafka before new requests get 503")
+    ingest_keys_file: Path | None = Field(
+        None, description="YAML file of hashed API keys; required unless ingest listens on loopback"
+    )
+    ingest_linger_ms: float = Field(
+        5.0,
+        ge=0,
+        le=1000,
+        description="How long concurrent requests are gathered before they are published",
+    )
+    ingest_max_body_bytes: int = Field(
+        2_000_000, ge=1_000, le=100_000_000, description="Largest accepted request body"
+    )
+    ingest_max_pending: int = Field(
+        100_000, ge=1, description="Events waiting for Kafka before new requests get 503"
+    )
 
     scorer_host: str = Field("127.0.0.1", description="Address of the scorer's probes and metrics")
     scorer_port: Port = Field(8002, description="Port of the scorer's probes and metrics")
-    scorer_instance: str | None = Field(None, min_length=1, description="Static member id of this scorer in its consumer group; unique, stable over restarts")
-    session_timeout_s: float = Field(10.0, ge=1, le=300, description="Silence after which Kafka gives a scorer's partitions to another")
-    tick_after_s: float = Field(10.0, gt=0, description="Silence of a partition after which its scorer moves its time")
-    model_key: SecretStr = Field(SecretStr("tenure-development"), min_length=8, description="HMAC key that signs model snapshots; set your own in production")
+    scorer_instance: str | None = Field(
+        None,
+        min_length=1,
+        description="Static member id of this scorer in its consumer group; "
+        "unique, stable over restarts",
+    )
+    session_timeout_s: float = Field(
+        10.0,
+        ge=1,
+        le=300,
+        description="Silence after which Kafka gives a scorer's partitions to another",
+    )
+    tick_after_s: float = Field(
+        10.0, gt=0, description="Silence of a partition after which its scorer moves its time"
+    )
+    model_key: SecretStr = Field(
+        SecretStr("tenure-development"),
+        min_length=8,
+        description="HMAC key that signs model snapshots; set your own in production",
+    )
 
-    horizon_days: int = Field(28, ge=1, le=730, description="Churn horizon: silence this long is churn")
-    cadence_days: int = Field(14, ge=1, le=365, description="Days between a customer's label snapshots")
-    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="Reporting currency; events in another are refused")
-    default_margin: float = Field(1.0, ge=-1, le=1, description="Margin ratio of a purchase that names none")
-    future_tolerance_s: float = Field(300.0, ge=0, description="How far ahead of its arrival an event's time may be")
+    horizon_days: int = Field(
+        28, ge=1, le=730, description="Churn horizon: silence this long is churn"
+    )
+    cadence_days: int = Field(
+        14, ge=1, le=365, description="Days between a customer's label snapshots"
+    )
+    currency: str = Field(
+        "USD", pattern="^[A-Z]{3}$", description="Reporting currency; events in another are refused"
+    )
+    default_margin: float = Field(
+        1.0, ge=-1, le=1, description="Margin ratio of a purchase that names none"
+    )
+    future_tolerance_s: float = Field(
+        300.0, ge=0, description="How far ahead of its arrival an event's time may be"
+    )
 
     campaigner_host: str = Field("127.0.0.1", description="Address of the operator API")
     campaigner_port: Port = Field(8003, description="Port of the operator API, probes and metrics")
-    campaigner_keys_file: Path | None = Field(None, description="YAML file of hashed API keys; required unless the campaigner listens on loopback")
-    campaigns_file: Path | None = Field(None, description="YAML file of campaigns; built-in example when absent")
-    control_salt: str = Field("tenure", min_length=1, description="Salt of the control groups; changing it draws them anew")
+    campaigner_keys_file: Path | None = Field(
+        None,
+        description="YAML file of hashed API keys; "
+        "required unless the campaigner listens on loopback",
+    )
+    campaigns_file: Path | None = Field(
+        None, description="YAML file of campaigns; built-in example when absent"
+    )
+    control_salt: str = Field(
+        "tenure",
+        min_length=1,
+        description="Salt of the control groups; changing it draws them anew",
+    )
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod
