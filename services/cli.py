@@ -1,9 +1,24 @@
-"""The `tenure` command: one sub-command for each thing a person does."""
+"""The `tenure` command: one sub-command for each thing a person does.
 
+Errors that Tenure raises on purpose become a line that says what to do next, and exit code 2;
+anything else is a bug and shows its traceback.
+"""
+
+import importlib
+import sys
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
+
+from services.commands.schemas import schemas
+from services.commands.settings import settings
+from services.commands.topics import topics
+from shared.domain.errors import TenureError
+
+#: Exit code for what the caller can put right; also Click's for wrong arguments.
+EXIT_EXPECTED = 2
+EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="tenure",
@@ -11,6 +26,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+
+app.command()(topics)
+app.command()(settings)
+app.command()(schemas)
 
 
 def _print_version(wanted: bool) -> None:
@@ -32,6 +51,34 @@ def root(
     """Take the options that stand before any command."""
 
 
+@app.command(rich_help_panel="Services")
+def ingest() -> None:
+    """Run the HTTP API that takes events."""
+    _run("ingest")
+
+
+@app.command(rich_help_panel="Services")
+def scorer() -> None:
+    """Run a scorer: customers' states, stages and risks."""
+    _run("scorer")
+
+
+@app.command(rich_help_panel="Services")
+def campaigner() -> None:
+    """Run the campaigner: decisions, triggers and the operator API."""
+    _run("campaigner")
+
+
+def _run(service: str) -> None:
+    importlib.import_module(f"services.{service}.__main__").main()
+
+
 def main() -> None:
     """Run the command line; the console script's entry point."""
-    app()
+    try:
+        app()
+    except TenureError as error:
+        typer.echo(f"tenure: {error}", err=True)
+        sys.exit(EXIT_EXPECTED)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)

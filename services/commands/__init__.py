@@ -1,0 +1,1 @@
+"""The sub-commands of `tenure` that belong to no single service."""
