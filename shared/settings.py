@@ -71,6 +71,15 @@ class Settings(BaseSettings):
     ingest_max_pending: int = Field(
         100_000, ge=1, description="Events waiting for Kafka before new requests get 503"
     )
+    ingest_max_pending_bytes: int = Field(
+        200_000_000, ge=1_000, description="Bytes of events waiting for Kafka, likewise"
+    )
+    ingest_delivery_timeout_s: float = Field(
+        15.0,
+        ge=0.1,
+        le=300,
+        description="How long a request waits for Kafka's acknowledgement before it gets 503",
+    )
 
     scorer_host: str = Field("127.0.0.1", description="Address of the scorer's probes and metrics")
     scorer_port: Port = Field(8002, description="Port of the scorer's probes and metrics")
