@@ -146,11 +146,11 @@ class Partition:
         model: Served | None = None,
     ) -> None:
         self.number = number
-        self.table = table or CustomerTable()
+        self.table = CustomerTable() if table is None else table
         self.counts = copy(position.counts) if position else Counts()
         self.now = position.now if position else 0
         self.offset = position.offset if position else 0
-        self.model = model or cold_model()
+        self.model = cold_model() if model is None else model
         self._owner = owner
         self._policy = policy
         self._wheel = Wheel.of(self.table)
@@ -220,7 +220,6 @@ class Partition:
         events = np.zeros(len(items), columns([], 0.0).dtype)
         if len(mine):
             events[mine] = columns([items[n] for n in mine.tolist()], self._policy.default_margin)
-        self.counts.late += int(np.count_nonzero(events["at"][mine] < now[mine] - _LATE_MS))
         context = _Context(items, events, now, first, emission)
         self.now = int(now[-1])
         self._take(self._steps(rows, mine), context)
@@ -307,6 +306,8 @@ class Partition:
             indices, numbers = indices[fresh], numbers[fresh]
             rows, events = rows[fresh], events[fresh]
         self.counts.applied += len(rows)
+        late = events["at"] < context.now[numbers] - _LATE_MS
+        self.counts.late += int(np.count_nonzero(late))
         fold.fold_events(rows, events, self._policy)
         told = self._tell_profiles(indices, numbers, rows, context)
         place = partial(_places, numbers + context.first, _EVENT)
