@@ -1,0 +1,117 @@
+"""What the campaigner tells the world: decisions, and the triggers that follow from them.
+
+These structs are the wire contracts of ``campaign-decisions`` and ``retention-triggers`` (the
+data of their CloudEvents, JSON). Times are epoch milliseconds in UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from shared.domain.outputs import Identity, Reason, Stage
+
+#: What became of a crossing; each decision ends in exactly one of these.
+Outcome = Literal["fired", "held_out", "suppressed", "expired"]
+#: Who is contacted, and who is not so that the effect can be measured.
+Arm = Literal["treatment", "control"]
+
+
+class Checked(Struct, frozen=True):
+    """One check of a decision. ``reason`` says in an operator's words why it failed."""
+
+    check: str
+    passed: bool
+    reason: str | None = None
+
+
+class Decision(Struct, frozen=True):
+    """One crossing and what became of it.
+
+    Attributes
+    ----------
+    id
+        UUIDv5 of campaign, customer and arming number: the same after every replay.
+    version
+        Content hash of the campaign as it stood.
+    number
+        How many times the customer had been armed for this campaign.
+    arm
+        Drawn after every check passed; ``None`` when one did not.
+    at
+        The partition's time of the crossing.
+    decided_at
+        Wall clock of the decision.
+    expires_at
+        After this the trigger is not sent.
+    origin
+        What in ``customer-events`` caused the score that crossed.
+    risk, before
+        Risk at the crossing, and when the customer was last seen (``None`` at first sight).
+    model
+        Version of the model that computed ``risk``.
+
+    """
+
+    id: str
+    customer: str
+    campaign: str
+    version: str
+    number: int
+    outcome: Outcome
+    arm: Arm | None
+    checks: list[Checked]
+    at: int
+    decided_at: int
+    expires_at: int
+    origin: Identity
+    risk: float
+    before: float | None
+    threshold: float
+    stage: Stage
+    model: int
+    reasons: list[Reason]
+    channel: str
+    offer: str
+
+
+class Trigger(Struct, frozen=True):
+    """What a campaign tool gets: whom to contact, with what, why, and until when.
+
+    ``decision`` is the CloudEvent's id as well: a tool that sees it twice contacts once. Contact
+    events that answer this trigger carry it as ``trigger_id``.
+    """
+
+    decision: str
+    campaign: str
+    version: str
+    customer: str
+    channel: str
+    offer: str
+    risk: float
+    threshold: float
+    stage: Stage
+    model: int
+    reasons: list[Reason]
+    at: int
+    expires_at: int
+
+
+def trigger_of(decision: Decision) -> Trigger:
+    """Return the trigger of a decision that fired."""
+    return Trigger(
+        decision=decision.id,
+        campaign=decision.campaign,
+        version=decision.version,
+        customer=decision.customer,
+        channel=decision.channel,
+        offer=decision.offer,
+        risk=decision.risk,
+        threshold=decision.threshold,
+        stage=decision.stage,
+        model=decision.model,
+        reasons=decision.reasons,
+        at=decision.at,
+        expires_at=decision.expires_at,
+    )
