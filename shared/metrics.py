@@ -53,4 +53,54 @@ INGEST_PENDING_BYTES: Final = Gauge("tenure_ingest_pending_bytes", "Bytes waitin
 
 # ---- scorer -----------------------------------------------------------------------------------
 
+#: Events made durable, by `outcome`: accepted = applied + duplicates + dead_letters + misplaced +
+#: controls; late ones are among the applied.
+SCORER_EVENTS: Final = Counter(
+    "tenure_scorer_events_total", "Events whose outcome was made durable", ["outcome"]
+)
+#: Outputs by `kind`: scores, transitions, examples, dead_letters.
+SCORER_OUTPUTS: Final = Counter("tenure_scorer_outputs_total", "Outputs made durable", ["kind"])
+#: Time to fold what was waiting, decoding included; the event loop is held for so long.
+SCORER_FOLD_SECONDS: Final = Histogram(
+    "tenure_scorer_fold_seconds", "Time to fold the records that were waiting", buckets=_LATENCY
+)
+#: Time of a transaction.
+SCORER_COMMIT_SECONDS: Final = Histogram(
+    "tenure_scorer_commit_seconds", "Time to commit states and outputs", buckets=_LATENCY
+)
+#: From a record being taken up to its states and outputs being durable.
+SCORER_DURABLE_SECONDS: Final = Histogram(
+    "tenure_scorer_durable_seconds", "Time from fold to durable state", buckets=_LATENCY
+)
+#: Records of customer-events that are not durable in the state yet, by position, not by commit.
+SCORER_LAG: Final = Gauge("tenure_scorer_lag_records", "Records behind the end of the log")
+#: How far the time of the slowest partition is behind the wall clock.
+SCORER_WATERMARK_DELAY: Final = Gauge(
+    "tenure_scorer_watermark_delay_seconds", "Wall clock minus the slowest partition's time"
+)
+#: Customers of this scorer's partitions, by stage.
+CUSTOMERS: Final = Gauge("tenure_customers", "Customers in each lifecycle stage", ["stage"])
+#: What it took to restore partitions at assignment.
+SCORER_RESTORED_RECORDS: Final = Counter(
+    "tenure_scorer_restored_records_total", "Changelog records read to restore state"
+)
+SCORER_RESTORE_SECONDS: Final = Histogram(
+    "tenure_scorer_restore_seconds", "Time to restore a partition", buckets=(*_LATENCY, 60, 300)
+)
+#: Model versions that were to be activated and are missing or not signed by us.
+SCORER_MODELS_REFUSED: Final = Counter(
+    "tenure_scorer_models_refused_total", "Model versions that could not be trusted"
+)
+
+# ---- trainer (in the scorer that has the training log) ------------------------------------------
+
+#: Labels in the learner; 0 on scorers that do not train.
+MODEL_LABELS: Final = Gauge("tenure_model_labels", "Labels learned")
+#: Newest version that was published.
+MODEL_VERSION: Final = Gauge("tenure_model_version", "Newest published model version")
+#: Prequential quality over the recent window (4,000 to 5,000 labels).
+MODEL_AUC: Final = Gauge("tenure_model_auc_ratio", "Prequential AUC over recent labels")
+MODEL_LOG_LOSS: Final = Gauge("tenure_model_log_loss_nats", "Prequential log loss, recent labels")
+MODEL_ECE: Final = Gauge("tenure_model_calibration_error_ratio", "Prequential ECE, recent labels")
+
 # ---- campaigner -------------------------------------------------------------------------------

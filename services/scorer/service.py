@@ -1,0 +1,163 @@
+"""The scorer: owns some partitions, keeps their customers' state live, and moves their time.
+
+Free of transport: `services.scorer.stream` feeds it records, ports give it state and models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+
+from services.scorer.ports import Models, StateStore, Ticks
+from services.scorer.worker import Acknowledge, PartitionWorker
+from shared import metrics
+from shared.domain.batch import Record
+from shared.domain.partition import Partition, cold_model
+from shared.domain.policy import Policy
+
+log = structlog.get_logger(__name__)
+
+#: A partition whose time is further behind is being replayed, or was down: its log may go on any
+#: moment with what came before now, so a tick waits longer.
+_HISTORY_MS: Final = 3_600_000
+_HISTORY_PATIENCE_S: Final = 300.0
+_TICK_CHECK_S: Final = 1.0
+
+
+class Scorer:
+    """Scores the partitions that are assigned to this process.
+
+    Parameters
+    ----------
+    store, models, ticks
+        Ports.
+    owner
+        Tells the partition of a customer id.
+    policy
+        Horizons and thresholds.
+    tick_after_s
+        Silence of a partition after which its time is moved.
+    fail
+        Ends the process; called with an error that it cannot go on after.
+    wall_ms
+        The wall clock, for ticks alone.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        store: StateStore,
+        models: Models,
+        ticks: Ticks,
+        owner: Callable[[str], int],
+        policy: Policy,
+        tick_after_s: float,
+        fail: Callable[[BaseException], None],
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._store = store
+        self._models = models
+        self._ticks = ticks
+        self._owner = owner
+        self._policy = policy
+        self._tick_after_s = tick_after_s
+        self._fail = fail
+        self._wall_ms = wall_ms
+        self._assigning = asyncio.Lock()
+        self.workers: dict[int, PartitionWorker] = {}
+
+    async def assign(self, partitions: set[int]) -> dict[int, int]:
+        """Own exactly these partitions; return the offset from which to feed each.
+
+        What was owned before is given up first: after a rebalance another worker may have written,
+        and only the changelog knows.
+        """
+        async with self._assigning:
+            await self._stop(set(self.workers))
+            await asyncio.gather(*(self._open(partition) for partition in sorted(partitions)))
+            return {number: worker.partition.offset for number, worker in self.workers.items()}
+
+    async def release(self) -> None:
+        """Own nothing; what was folded is committed."""
+        async with self._assigning:
+            await self._stop(set(self.workers))
+
+    async def submit(self, partition: int, record: Record, acknowledge: Acknowledge) -> None:
+        """Take a record; one of a partition that is not owned (any more) is left to its owner."""
+        worker = self.workers.get(partition)
+        if worker is not None:
+            await worker.submit(record, acknowledge)
+
+    async def tick_forever(self) -> None:
+        """Move the time of partitions that have been silent."""
+        while True:
+            await asyncio.sleep(_TICK_CHECK_S)
+            for number, worker in list(self.workers.items()):
+                if self._is_silent(worker):
+                    worker.last_record_at = time.monotonic()
+                    await self._ticks.tick(number, self._wall_ms())
+
+    def status(self) -> dict[str, Any]:
+        """Return what this scorer owns, for people and for tests."""
+        return {
+            "partitions": {
+                str(number): _describe(worker) for number, worker in sorted(self.workers.items())
+            }
+        }
+
+    def _is_silent(self, worker: PartitionWorker) -> bool:
+        """Tell whether time stands still; a partition nobody wrote to yet has none to move."""
+        now = worker.partition.now
+        behind = self._wall_ms() - now > _HISTORY_MS
+        patience = _HISTORY_PATIENCE_S if behind else self._tick_after_s
+        return now > 0 and time.monotonic() - worker.last_record_at > patience
+
+    async def _open(self, number: int) -> None:
+        store = await self._store.open(number)
+        try:
+            restored = await store.restore()
+            position = restored.position
+            model = await self._models.at_most(position.model) or cold_model()
+        except BaseException:
+            await store.close()
+            raise
+        if model.version != position.model:
+            log.error("model refused", version=position.model, serving=model.version)
+            metrics.SCORER_MODELS_REFUSED.inc()
+        partition = Partition(number, self._owner, self._policy, restored.table, position, model)
+        metrics.SCORER_RESTORED_RECORDS.inc(restored.records)
+        metrics.SCORER_RESTORE_SECONDS.observe(restored.seconds)
+        log.info(
+            "partition restored", partition=number, offset=position.offset,
+            customers=len(restored.table), records=restored.records,
+            seconds=round(restored.seconds, 3), model=position.model,
+        )  # fmt: skip
+        worker = PartitionWorker(
+            partition, store=store, models=self._models, policy=self._policy, fail=self._fail
+        )
+        self.workers[number] = worker
+        worker.start()
+
+    async def _stop(self, partitions: set[int]) -> None:
+        stopping = [self.workers.pop(number) for number in partitions]
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.gather(*(worker.stop() for worker in stopping))
+
+
+def _describe(worker: PartitionWorker) -> dict[str, Any]:
+    partition, durable = worker.partition, worker.durable
+    counts = {name: getattr(durable.counts, name) for name in durable.counts.__struct_fields__}
+    return {
+        "offset": durable.offset,
+        "now": durable.now,
+        "model": durable.model,
+        "customers": len(partition.table),
+        "counts": counts,
+        "stages": partition.stages(),
+    }

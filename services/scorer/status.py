@@ -1,0 +1,101 @@
+"""How a scorer is doing: readiness, the ``/status`` page, gauges, and the watch over progress."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import faust
+from faust.types import TP
+
+from services.scorer.service import Scorer
+from services.scorer.trainer import Trainer
+from shared import metrics, topics
+from shared.domain.errors import TenureError
+from shared.settings import Settings
+
+_REFRESH_S: Final = 2.0
+#: Lag without progress for so long means that the stream hangs: facts about Faust are in
+#: ARCHITECTURE.md.
+_STALLED_S: Final = 60.0
+
+
+class StalledError(TenureError):
+    """There are records to read and none is being processed."""
+
+
+class Status:
+    """Looks at a running scorer from outside."""
+
+    def __init__(
+        self, app: faust.App, scorer: Scorer, trainer: Trainer, settings: Settings
+    ) -> None:
+        self._app = app
+        self._scorer = scorer
+        self._trainer = trainer
+        self._topic = settings.topic(topics.CUSTOMER_EVENTS.name)
+
+    def unready(self) -> str | None:
+        """Say why the scorer is not ready: it is once its assignment is restored."""
+        if self._app.rebalancing or not self._app.started or self._app.unassigned:
+            return "waiting for an assignment of partitions"
+        if {tp.partition for tp in self._assignment()} != set(self._scorer.workers):
+            return "restoring state"
+        return None
+
+    def page(self) -> dict[str, Any]:
+        """Return what ``/status`` shows."""
+        return {**self._scorer.status(), "lag": self.lag(), "model": self._trainer.report()}
+
+    def lag(self) -> int:
+        """Return how many records of the assigned partitions are not durable in the state."""
+        workers = self._scorer.workers
+        return sum(
+            max(
+                0,
+                (self._app.consumer.highwater(TP(self._topic, number)) or 0)
+                - worker.durable.offset,
+            )
+            for number, worker in workers.items()
+        )
+
+    async def watch_forever(self, fail: Callable[[BaseException], None]) -> None:
+        """Refresh the gauges, and end the process when the stream hangs."""
+        seen, since = self._progress(), time.monotonic()
+        while True:
+            await asyncio.sleep(_REFRESH_S)
+            self._refresh()
+            progress = self._progress()
+            # The last record of a log may be a transaction's marker, which is never delivered.
+            idle = self.lag() <= len(self._scorer.workers) or self._app.rebalancing
+            if progress != seen or idle:
+                seen, since = progress, time.monotonic()
+            elif time.monotonic() - since > _STALLED_S:
+                fail(
+                    StalledError(f"{self.lag()} records to read, none read for {_STALLED_S:.0f} s")
+                )
+
+    def _progress(self) -> list[int]:
+        return [worker.durable.offset for _, worker in sorted(self._scorer.workers.items())]
+
+    def _assignment(self) -> set[TP]:
+        return {tp for tp in self._app.consumer.assignment() if tp.topic == self._topic}
+
+    def _refresh(self) -> None:
+        workers = list(self._scorer.workers.values())
+        metrics.SCORER_LAG.set(self.lag())
+        times = [worker.durable.now for worker in workers if worker.durable.now]
+        metrics.SCORER_WATERMARK_DELAY.set(time.time() - min(times) / 1000 if times else math.nan)
+        for worker in workers[:1]:
+            for stage in worker.partition.stages():
+                everyone = sum(one.partition.stages()[stage] for one in workers)
+                metrics.CUSTOMERS.labels(stage).set(everyone)
+        report = self._trainer.report()
+        if report is not None:
+            recent = report["recent"]
+            metrics.MODEL_AUC.set(recent["auc"])
+            metrics.MODEL_LOG_LOSS.set(recent["log_loss"])
+            metrics.MODEL_ECE.set(recent["ece"])

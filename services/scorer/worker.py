@@ -1,0 +1,194 @@
+"""One partition at work: records in, one transaction after another out.
+
+Folding runs ahead of committing: while a transaction is under way the next records are folded, and
+when it is done all that was folded meanwhile goes into the next one. So a flush is small when
+little happens and large when much does, and its cost is shared.
+
+1. ``submit`` queues a record with what is to be called once it is durable.
+2. ``_fold`` takes what is queued, folds it, and hands over the effects.
+3. ``_commit`` writes the effects of one or more folds and the position in one transaction.
+4. Only then are the records acknowledged.
+
+Killed anywhere: the transaction is aborted or was committed whole; the next owner resumes behind
+the position that was committed, and reads again what came after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from services.scorer.ports import Models, PartitionStore
+from shared import metrics
+from shared.domain.batch import Record, read_batch
+from shared.domain.emission import Effects
+from shared.domain.partition import Partition, Position
+from shared.domain.policy import Policy
+
+log = structlog.get_logger(__name__)
+
+Acknowledge = Callable[[], object]
+
+#: Folded at once at the most: bounds how long the event loop is held.
+_RECORDS_A_FOLD: Final = 20
+_SINGLE_EVENTS_A_FOLD: Final = 2_000
+_QUEUED: Final = 4_000
+_FOLDS_AHEAD: Final = 3
+
+
+@dataclass(frozen=True)
+class _Folded:
+    effects: Effects
+    position: Position
+    acknowledge: list[Acknowledge]
+    arrived: float
+
+
+class PartitionWorker:
+    """Folds and commits one partition until it is stopped.
+
+    Parameters
+    ----------
+    partition
+        The restored state.
+    store
+        Where it is made durable.
+    models
+        Where the models come from that the log activates.
+    policy
+        Thresholds.
+    fail
+        Called with an error that this process cannot go on after.
+
+    """
+
+    def __init__(
+        self,
+        partition: Partition,
+        *,
+        store: PartitionStore,
+        models: Models,
+        policy: Policy,
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        self.partition = partition
+        self._store = store
+        self._models = models
+        self._policy = policy
+        self._fail = fail
+        self._records: asyncio.Queue[tuple[Record, Acknowledge]] = asyncio.Queue(_QUEUED)
+        self._folded: asyncio.Queue[_Folded] = asyncio.Queue(_FOLDS_AHEAD)
+        self._tasks: list[asyncio.Task[None]] = []
+        self.durable = partition.position
+        self.last_record_at = time.monotonic()
+
+    def start(self) -> None:
+        """Begin to fold and to commit."""
+        self._tasks = [
+            asyncio.create_task(self._guarded(self._fold_forever()), name="fold"),
+            asyncio.create_task(self._guarded(self._commit_forever()), name="commit"),
+        ]
+
+    async def submit(self, record: Record, acknowledge: Acknowledge) -> None:
+        """Queue a record; waits when too many are queued."""
+        self.last_record_at = time.monotonic()
+        await self._records.put((record, acknowledge))
+
+    async def stop(self) -> None:
+        """Commit what was folded, leave the rest to the next owner, and let go."""
+        fold, commit = self._tasks
+        fold.cancel()
+        joined = asyncio.create_task(self._folded.join())
+        await asyncio.wait({joined, commit}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (joined, commit):
+            task.cancel()
+        await asyncio.gather(fold, commit, joined, return_exceptions=True)
+        await self._store.close()
+
+    async def _guarded(self, forever: asyncio.Future[None] | object) -> None:
+        try:
+            await forever  # type: ignore[misc]  # a coroutine of ours
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the process ends with it
+            self._fail(error)
+
+    async def _fold_forever(self) -> None:
+        while True:
+            records, acknowledge = await self._next_records()
+            records = [record for record in records if record.offset >= self.partition.offset]
+            if records:
+                await self._fold(records, acknowledge)
+            else:
+                _call_all(acknowledge)
+
+    async def _next_records(self) -> tuple[list[Record], list[Acknowledge]]:
+        """Wait for a record, and take what else is there."""
+        taken = [await self._records.get()]
+        size = _weight(taken[0][0])
+        while not self._records.empty() and size < _SINGLE_EVENTS_A_FOLD:
+            taken.append(self._records.get_nowait())
+            size += _weight(taken[-1][0])
+        return [record for record, _ in taken], [acknowledge for _, acknowledge in taken]
+
+    async def _fold(self, records: list[Record], acknowledge: list[Acknowledge]) -> None:
+        arrived = time.monotonic()
+        batch = read_batch(self.partition.number, records, self._policy.future_tolerance_ms)
+        found = {version: await self._models.get(version) for version in batch.versions()}
+        models = {version: model for version, model in found.items() if model is not None}
+        effects = self.partition.apply(batch, models)
+        for version in effects.refused_models:
+            log.error("model refused", version=version, serving=self.partition.model.version)
+            metrics.SCORER_MODELS_REFUSED.inc()
+        metrics.SCORER_FOLD_SECONDS.observe(time.monotonic() - arrived)
+        await self._folded.put(_Folded(effects, self.partition.position, acknowledge, arrived))
+
+    async def _commit_forever(self) -> None:
+        while True:
+            folded = [await self._folded.get()]
+            while not self._folded.empty():
+                folded.append(self._folded.get_nowait())
+            await self._commit(folded)
+            for _ in folded:
+                self._folded.task_done()
+
+    async def _commit(self, folded: list[_Folded]) -> None:
+        started = time.monotonic()
+        await self._store.commit([one.effects for one in folded], folded[-1].position)
+        done = time.monotonic()
+        self._count(folded[-1].position)
+        self.durable = folded[-1].position
+        metrics.SCORER_COMMIT_SECONDS.observe(done - started)
+        for one in folded:
+            metrics.SCORER_DURABLE_SECONDS.observe(done - one.arrived)
+            _count_outputs(one.effects)
+            _call_all(one.acknowledge)
+
+    def _count(self, position: Position) -> None:
+        """Count what this transaction made durable."""
+        for name in position.counts.__struct_fields__:
+            more = getattr(position.counts, name) - getattr(self.durable.counts, name)
+            metrics.SCORER_EVENTS.labels(name).inc(more)
+
+
+def _weight(record: Record) -> int:
+    """Guess how much work a record is, in single events."""
+    aggregated = (record.value or b"")[:1] == b"["
+    return _SINGLE_EVENTS_A_FOLD // _RECORDS_A_FOLD if aggregated else 1
+
+
+def _call_all(calls: list[Acknowledge]) -> None:
+    for call in calls:
+        call()
+
+
+def _count_outputs(effects: Effects) -> None:
+    metrics.SCORER_OUTPUTS.labels("scores").inc(len(effects.scores))
+    metrics.SCORER_OUTPUTS.labels("transitions").inc(len(effects.transitions))
+    metrics.SCORER_OUTPUTS.labels("examples").inc(len(effects.examples))
+    metrics.SCORER_OUTPUTS.labels("dead_letters").inc(len(effects.letters))

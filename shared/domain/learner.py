@@ -1,0 +1,158 @@
+"""The trainer's core: labelled examples in, model snapshots out; no I/O.
+
+Examples of several partitions arrive interleaved by chance. They are learned in the order of the
+time at which their label was known, so the model depends on the examples alone: each partition
+promises by its watermark that nothing earlier will follow, and an example waits until all have.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Any, Final
+
+import numpy as np
+from msgspec import Struct
+
+from shared.domain.churn import ChurnModel
+from shared.domain.evaluation import Prequential
+from shared.domain.outputs import Example, Identity, Training
+
+#: Labels between two snapshots of a model, unless a day of labels brings more.
+_STEP: Final = 100
+_MOST: Final = 2_000
+_DAY_MS: Final = 86_400_000
+
+
+class Snapshot(Struct, frozen=True):
+    """All that is needed to go on learning, and to score, from one place of the training log.
+
+    Attributes
+    ----------
+    version
+        Counts up from 1.
+    at
+        Label time of the last example that is in it.
+    labels
+        Examples learned so far.
+    resume
+        Offset of ``training-examples`` from which to read on; what is in the model already is
+        recognised by `learned`.
+    learned
+        Last example learned of each partition of ``customer-events``.
+    watermarks
+        Promise of each partition.
+    model, metrics, metrics_recent_customers
+        Dumps of `ChurnModel` and of the `Prequential` metrics: over all customers, and over
+        those active within two horizons.
+
+    """
+
+    version: int
+    at: int
+    labels: int
+    resume: int
+    learned: dict[int, Identity]
+    watermarks: dict[int, int]
+    model: dict[str, Any]
+    metrics: dict[str, Any]
+    metrics_recent_customers: dict[str, Any]
+
+
+class Learner:
+    """Learns a training log, record by record.
+
+    Examples
+    --------
+    ``snapshots = learner.take(offset, training)`` for each record of ``training-examples``.
+
+    """
+
+    def __init__(self) -> None:
+        self.model = ChurnModel()
+        self.metrics = Prequential()
+        self.metrics_recent_customers = Prequential()
+        self.version = 0
+        self.watermarks: dict[int, int] = {}
+        self._learned: dict[int, Identity] = {}
+        self._waiting: list[tuple[int, Identity, int, Example]] = []
+        self._published_labels = 0
+        self._published_at = 0
+
+    @classmethod
+    def resume(cls, snapshot: Snapshot) -> Learner:
+        """Continue from a snapshot; feed it the log from ``snapshot.resume`` on."""
+        learner = cls()
+        learner.model = ChurnModel.load(snapshot.model)
+        learner.metrics = Prequential.load(snapshot.metrics)
+        learner.metrics_recent_customers = Prequential.load(snapshot.metrics_recent_customers)
+        learner.version = snapshot.version
+        learner.watermarks = dict(snapshot.watermarks)
+        learner._learned = dict(snapshot.learned)
+        learner._published_labels = snapshot.labels
+        learner._published_at = snapshot.at
+        return learner
+
+    def take(self, offset: int, training: Training) -> list[Snapshot]:
+        """Take in a record of the training log.
+
+        Parameters
+        ----------
+        offset
+            Of the record.
+        training
+            Its content; examples that were learned before are dropped.
+
+        Returns
+        -------
+        The snapshots that are to be published, usually none.
+
+        """
+        for example in training.examples:
+            self._wait(offset, example)
+        mark = training.watermark
+        self.watermarks[mark.partition] = max(mark.at, self.watermarks.get(mark.partition, 0))
+        ready = min(self.watermarks.values())
+        snapshots = []
+        while self._waiting and self._waiting[0][0] <= ready:
+            labelled_at, identity, _, example = heappop(self._waiting)
+            if not self._is_learned(identity):
+                self._learn(example)
+                if self._is_due(labelled_at):
+                    snapshots.append(self._snapshot(offset, labelled_at))
+        return snapshots
+
+    def _wait(self, offset: int, example: Example) -> None:
+        if not self._is_learned(example.origin):
+            heappush(self._waiting, (example.labelled_at, example.origin, offset, example))
+
+    def _is_learned(self, identity: Identity) -> bool:
+        """Tell whether an example is in the model: a partition's come in identity order."""
+        last = self._learned.get(identity.partition)
+        return last is not None and identity <= last
+
+    def _learn(self, example: Example) -> None:
+        self._learned[example.origin.partition] = example.origin
+        self.metrics.update(example.predicted, example.silent)
+        if example.recent:
+            self.metrics_recent_customers.update(example.predicted, example.silent)
+        self.model.learn(np.array(example.features), int(example.silent))
+
+    def _is_due(self, labelled_at: int) -> bool:
+        fresh = self.model.labels - self._published_labels
+        new_day = labelled_at // _DAY_MS > self._published_at // _DAY_MS
+        return fresh >= _MOST or (fresh >= _STEP and new_day)
+
+    def _snapshot(self, offset: int, at: int) -> Snapshot:
+        self.version += 1
+        self._published_labels, self._published_at = self.model.labels, at
+        return Snapshot(
+            version=self.version,
+            at=at,
+            labels=self.model.labels,
+            resume=min([offset, *(waiting[2] for waiting in self._waiting)]),
+            learned=dict(self._learned),
+            watermarks=dict(self.watermarks),
+            model=self.model.dump(),
+            metrics=self.metrics.dump(),
+            metrics_recent_customers=self.metrics_recent_customers.dump(),
+        )
