@@ -5,6 +5,7 @@ it. For demonstrations, tests and a single machine: one node replicates nothing.
 """
 
 import json
+import os
 import secrets
 import shutil
 import signal
@@ -162,7 +163,11 @@ class EmbeddedKafka:
 
     def pause(self) -> None:
         """Freeze the broker: connections stay open, and nothing answers."""
-        self._running().send_signal(signal.SIGSTOP)
+        process = self._running()
+        # A stop is reported once: one that is paused already must stop anew to report again.
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)  # until then its threads may still answer
 
     def resume(self) -> None:
         """Let a paused broker go on."""
@@ -188,7 +193,8 @@ class EmbeddedKafka:
         self._require_free_ports()
         command = [str(java), *JVM_OPTIONS, "-cp", class_path]
         self._write_properties()
-        self._format([*command, "kafka.tools.StorageTool", "format"])
+        # Too short a life for the optimising compiler to pay off.
+        self._format([*command, "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format"])
         self._spawn([*command, "kafka.Kafka", "server.properties"])
         self._await_ready()
 
@@ -246,7 +252,12 @@ class EmbeddedKafka:
         if _is_free(self.port):
             return False
         try:
-            admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
+            admin = KafkaAdminClient(
+                bootstrap_servers=self.bootstrap_servers,
+                bootstrap_timeout_ms=5_000,
+                request_timeout_ms=5_000,
+                reconnect_backoff_max_ms=200,
+            )
         except KafkaError:
             return False
         try:

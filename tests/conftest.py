@@ -1,0 +1,39 @@
+"""What every test may ask for: a broker, and a name of its own on it."""
+
+import os
+import secrets
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from shared.adapters.embedded_kafka import EmbeddedKafka
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[EmbeddedKafka]:
+    """One real broker for the whole session; name what you put on it after `prefix`."""
+    with EmbeddedKafka() as broker:
+        yield broker
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A start for names of topics, groups and transactions that no other test has."""
+    return f"test-{secrets.token_hex(4)}-"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses the broker, so that `-m "not kafka"` leaves it out."""
+    for item in items:
+        if "kafka" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.kafka)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail what is skipped in CI: a machine that lacks something would hide a broken test."""
+    report = yield
+    if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
+    return report
