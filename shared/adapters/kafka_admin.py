@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +25,7 @@ from shared.topics import CUSTOMER_EVENTS, TOPICS, Topic
 #: In-sync replicas that must hold a record before it counts as written. Two survive the loss of
 #: a broker; a cluster with a single replica has no more to give.
 DURABLE_REPLICAS = 2
+_PROPAGATION_S = 10.0
 
 
 class TopicsError(TenureError):
@@ -219,6 +222,19 @@ class TopicAdmin:
         for name, result in self._client.alter_configs(resources)["topic"].items():
             if result != "OK":
                 raise TopicsError(f"Kafka refused to change {name}: {result}")
+        self._await_configs(configs)
+
+    def _await_configs(self, wanted: dict[str, dict[str, str]]) -> None:
+        """Wait until the brokers have heard of a change, which the controller took before them."""
+        deadline = time.monotonic() + _PROPAGATION_S
+        while not _hold(self._configs(list(wanted)), wanted):
+            if time.monotonic() > deadline:
+                raise TopicsError(f"the change of {', '.join(wanted)} did not reach the brokers")
+            time.sleep(0.05)
+
+
+def _hold(configs: dict[str, dict[str, str]], wanted: dict[str, dict[str, str]]) -> bool:
+    return all(config.items() <= configs[name].items() for name, config in wanted.items())
 
 
 def _is_new(result: dict[str, Any]) -> bool:
@@ -243,18 +259,39 @@ def topic_admin(settings: Settings, *, timeout_s: float = 10.0) -> Iterator[Topi
 
     """
     servers = settings.kafka_bootstrap_servers
-    try:
-        client = KafkaAdminClient(
-            bootstrap_servers=servers, bootstrap_timeout_ms=round(timeout_s * 1000)
-        )
-    except KafkaError as error:
-        raise TopicsError(
-            f"no Kafka answers at {servers}. "
-            "Start it, or name another in TENURE_KAFKA_BOOTSTRAP_SERVERS"
-        ) from error
+    client = _connect(servers, timeout_s)
     try:
         yield TopicAdmin(client, settings)
     except KafkaError as error:
         raise TopicsError(f"Kafka at {servers} refused: {error}") from error
     finally:
         client.close()
+
+
+def _connect(servers: str, timeout_s: float) -> KafkaAdminClient:
+    nobody = TopicsError(
+        f"no Kafka answers at {servers}. "
+        "Start it, or name another in TENURE_KAFKA_BOOTSTRAP_SERVERS"
+    )
+    deadline = time.monotonic() + timeout_s
+    # kafka-python leaks the socket of each connection that is refused, so ask the port first.
+    while not _listens(servers):
+        if time.monotonic() > deadline:
+            raise nobody
+        time.sleep(0.1)
+    try:
+        return KafkaAdminClient(
+            bootstrap_servers=servers, bootstrap_timeout_ms=round(timeout_s * 1000)
+        )
+    except KafkaError:
+        raise nobody from None
+
+
+def _listens(servers: str) -> bool:
+    """Return whether any of the brokers' ports can be connected to."""
+    for server in servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        with suppress(OSError):
+            socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+            return True
+    return False
