@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from shared.domain.errors import TenureError
+
 KAFKA_VERSION = "4.3.1"
 # Without a binding SLF4J drops every line, and a broker that fails to start would not say why.
 ARTIFACTS = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
 
 
-class EmbeddedKafkaError(RuntimeError):
+class EmbeddedKafkaError(TenureError):
     """The embedded broker cannot be had, or did not start; the message says what to do."""
 
 

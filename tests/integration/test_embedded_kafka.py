@@ -56,11 +56,13 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Whether the process is there and no zombie that awaits its new parent."""
-    state = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    return bool(state) and not state.startswith("Z")
+    """Whether the process is there, and no zombie that awaits its new parent."""
+    try:
+        os.kill(pid, 0)
+        status = Path(f"/proc/{pid}/stat")
+        return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 async def test_what_is_produced_is_consumed(kafka: EmbeddedKafka, prefix: str) -> None:
