@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -20,6 +22,9 @@ PERSONAL: Final = frozenset(
 )
 #: Loggers that print keys and values of records, or a line for each request, when let.
 _TALKATIVE: Final = ("aiokafka", "asyncio", "faust", "httpx", "kafka", "mode", "uvicorn")
+#: Loggers that say the same several times a second while Kafka is away, and how often they may.
+_REPETITIVE: Final = ("aiokafka", "kafka")
+_REPEAT_AFTER_S: Final = 30.0
 
 
 def configure(service: str, level: str = "INFO") -> None:
@@ -77,11 +82,49 @@ def _strike_out(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 def _route_standard_library(shared: list[Processor], level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_json_lines(shared))
+    handler.addFilter(SeldomRepeated(_REPETITIVE, _REPEAT_AFTER_S))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(root.level, logging.INFO))
+
+
+class SeldomRepeated(logging.Filter):
+    """Lets a message of certain loggers pass once in a while, however its arguments differ.
+
+    Parameters
+    ----------
+    loggers
+        Names of the loggers; those below them are meant too.
+    after_s
+        Seconds after which the same message may pass again.
+    clock
+        Seconds that only go forward.
+
+    """
+
+    def __init__(
+        self,
+        loggers: tuple[str, ...],
+        after_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._loggers = frozenset(loggers)
+        self._after_s = after_s
+        self._clock = clock
+        self._last: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether the record may pass."""
+        if record.name.partition(".")[0] not in self._loggers:
+            return True
+        now, key = self._clock(), (record.name, str(record.msg))
+        if now - self._last.get(key, -self._after_s) < self._after_s:
+            return False
+        self._last[key] = now
+        return True
 
 
 def _json_lines(shared: list[Processor]) -> logging.Formatter:

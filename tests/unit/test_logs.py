@@ -77,3 +77,20 @@ def test_at_debug_the_kafka_clients_still_do_not_print_what_they_send(
     logging.getLogger("aiokafka.producer.producer").debug("Sending (key=%s)", "jane")
     structlog.get_logger("tenure").debug("seen")
     assert [line["event"] for line in lines(capsys)] == ["seen"]
+
+
+def test_what_a_kafka_client_repeats_passes_seldom_and_nothing_else_is_lost() -> None:
+    now = [0.0]
+    seldom = logs.SeldomRepeated(("aiokafka",), 30.0, lambda: now[0])
+
+    def passes(name: str, message: str, *arguments: object) -> bool:
+        record = logging.LogRecord(name, logging.ERROR, "", 0, message, arguments, None)
+        return bool(seldom.filter(record))
+
+    assert passes("aiokafka.client", "Unable to connect to %s", "a")
+    assert not passes("aiokafka.client", "Unable to connect to %s", "b")
+    assert passes("aiokafka.client", "Unable to update metadata")
+    assert passes("tenure", "same")
+    assert passes("tenure", "same")
+    now[0] = 30.0
+    assert passes("aiokafka.client", "Unable to connect to %s", "c")
