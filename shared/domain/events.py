@@ -215,6 +215,22 @@ def decode_customer_events(value: bytes) -> list[CustomerEvent]:
     return _customer_many.decode(value)
 
 
+def build_customer_event(fields: dict[str, object]) -> CustomerEvent:
+    """Build an event from the text that tables hold (``"12.5"`` for a number).
+
+    Raises
+    ------
+    InvalidEventError
+        Naming the field and the remedy.
+
+    """
+    try:
+        event: CustomerEvent = msgspec.convert(fields, CustomerEvent, strict=False)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error)) from None
+    return event
+
+
 def epoch_ms(at: datetime) -> int:
     """Return milliseconds since 1970 in UTC, as Kafka's own timestamps."""
     return round(at.timestamp() * 1000)
