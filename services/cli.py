@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from services.commands.bench import bench
 from services.commands.schemas import schemas
 from services.commands.settings import settings
 from services.commands.topics import topics
@@ -27,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
+app.add_typer(bench, name="bench")
 app.command()(topics)
 app.command()(settings)
 app.command()(schemas)

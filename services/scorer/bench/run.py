@@ -1,0 +1,188 @@
+"""``tenure bench scorer``: from Kafka to scores with durable state, on one core.
+
+Three things are measured in one run, on the same events: the scorer as it is deployed (a process
+of its own, pinned to one core, reading a backlog from a real Kafka, every state and score durable
+in transactions); the plain idiom of Faust; and the same fold with no Kafka at all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import httpx
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import NewTopic
+from msgspec import Struct
+
+from services.scorer.bench import in_process
+from services.scorer.bench.workload import Workload
+from shared import topics
+from shared.adapters.embedded_kafka import EmbeddedKafka
+from shared.adapters.kafka_admin import topic_admin
+from shared.settings import Settings, load_settings
+
+_PORT: Final = 18012
+_PATIENCE_S: Final = 300.0
+_COUNTERS: Final = re.compile(
+    r'^(tenure_scorer_events_total\{outcome="applied"\}|process_cpu_seconds_total) (\S+)$', re.MULTILINE
+)
+
+
+class Measured(Struct, frozen=True):
+    """Events a second of wall time, and CPU microseconds an event."""
+
+    name: str
+    events: int
+    events_per_second: float
+    cpu_us_per_event: float
+
+
+class _Sample(Struct, frozen=True):
+    at: float
+    applied: float
+    cpu: float
+
+
+def bench_scorer(
+    events: int, customers: int, record_events: int, progress: Callable[[str], None]
+) -> list[Measured]:
+    """Run all three and return what was measured, the scorer first."""
+    workload = Workload(customers=customers, record_events=record_events)
+    with EmbeddedKafka() as kafka, _on_core(0):
+        settings = load_settings(
+            kafka_bootstrap_servers=kafka.bootstrap_servers,
+            scorer_port=_PORT,
+            partitions=workload.partitions,
+        )
+        with topic_admin(settings) as admin:
+            admin.ensure()
+        progress("Faust's own idiom: one record and one table write an event")
+        plain = _plain_faust(settings, min(events, 20_000), workload)
+        progress(f"the scorer: {events:,} events of {customers:,} customers")
+        scorer = _scorer(settings, workload, events)
+    progress("the same fold without Kafka")
+    with _on_core(0):
+        seconds = in_process.fold(workload, events, time.time())
+    fold = Measured("in-process fold", events, events / seconds, seconds / events * 1e6)
+    return [scorer, plain, fold]
+
+
+def _scorer(settings: Settings, workload: Workload, events: int) -> Measured:
+    now = time.time()
+    _produce(settings, workload.warm_up(now - 3600))
+    with _process("-m", "services.scorer", env=_environment(settings)):
+        _sample_until(workload.customers)
+    # A backlog: what is measured is the scorer, not the producer.
+    _produce(settings, workload.stream(events, now - 600))
+    with _process("-m", "services.scorer", env=_environment(settings)):
+        samples = _sample_until(events)
+    return _measured(samples, events)
+
+
+def _measured(samples: list[_Sample], events: int) -> Measured:
+    """Measure from a tenth of the way on, when start-up is over, to the end."""
+    first = next(sample for sample in samples if sample.applied >= events / 10)
+    last = samples[-1]
+    done = last.applied - first.applied
+    return Measured(
+        "scorer, durable on Kafka",
+        events,
+        done / (last.at - first.at),
+        (last.cpu - first.cpu) / done * 1e6,
+    )
+
+
+def _plain_faust(settings: Settings, events: int, workload: Workload) -> Measured:
+    topic, table = "bench-plain-faust", "bench-plain-faust-table"
+    _create(settings, topic, workload.partitions)
+    _create(settings, f"{table}-counts-changelog", workload.partitions)
+    single = Workload(workload.customers, workload.partitions, record_events=1)
+    records = single.stream(events, time.time())
+    _produce(settings, ((partition, value[1:-1]) for partition, value in records), topic)
+    arguments = (settings.kafka_bootstrap_servers, topic, table, str(events))
+    output = subprocess.run(  # noqa: S603  # our own module
+        [sys.executable, "-m", "services.scorer.bench.plain_faust", *arguments,
+         str(workload.partitions)],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, timeout=_PATIENCE_S,
+    ).stdout  # fmt: skip
+    wall, cpu = (float(number) for number in output.split())
+    return Measured("plain Faust idiom", events, events / wall, cpu / events * 1e6)
+
+
+def _create(settings: Settings, topic: str, partitions: int) -> None:
+    client = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    client.create_topics([NewTopic(topic, partitions, 1)])
+    client.close()
+
+
+def _produce(
+    settings: Settings,
+    records: Iterable[tuple[int, bytes]],
+    topic: str = topics.CUSTOMER_EVENTS.name,
+) -> None:
+    producer = KafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap_servers, linger_ms=20, batch_size=500_000
+    )
+    for partition, value in records:
+        producer.send(topic, value, partition=partition)
+    producer.flush()
+    producer.close()
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return {
+        **os.environ,
+        "TENURE_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+        "TENURE_SCORER_PORT": str(_PORT),
+        "TENURE_LOG_LEVEL": "WARNING",
+    }
+
+
+@contextmanager
+def _process(*arguments: str, env: dict[str, str]) -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, *arguments], env=env)  # noqa: S603  # our own
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _sample_until(applied: float) -> list[_Sample]:
+    """Read the scorer's counters until so many events are durable."""
+    deadline = time.monotonic() + _PATIENCE_S
+    samples: list[_Sample] = []
+    while not samples or samples[-1].applied < applied:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the scorer did not get to {applied:,.0f} events: {samples[-1:]}")
+        time.sleep(0.1)
+        samples += _sample()
+    return samples
+
+
+def _sample() -> list[_Sample]:
+    try:
+        text = httpx.get(f"http://127.0.0.1:{_PORT}/metrics", timeout=5.0).text
+    except httpx.TransportError:
+        return []  # not up yet, or busy
+    found = {name.partition("{")[0]: float(value) for name, value in _COUNTERS.findall(text)}
+    applied = found.get("tenure_scorer_events_total", 0.0)
+    return [_Sample(time.monotonic(), applied, found["process_cpu_seconds_total"])]
+
+
+@contextmanager
+def _on_core(core: int) -> Iterator[None]:
+    """Keep this process, and those that it starts from here on, on one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core} & before or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
