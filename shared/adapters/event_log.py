@@ -224,7 +224,7 @@ class KafkaEventLog:
         self._abandoned.set_result(None)
         for task, stuck in list(self._retired.items()):
             task.cancel()
-            await stuck.client.close()
+            await _abandon(stuck)
 
     async def _acknowledged(self, acknowledged: asyncio.Future[Any]) -> int:
         """Wait for the acknowledgement, or for `stop` to lose its patience."""
@@ -289,6 +289,14 @@ class KafkaEventLog:
             answered = await _within(_PROBE_S, producer.client.force_metadata_update())
             if not self._broken.is_set():
                 self._problem = None if answered else f"Kafka at {self._servers} does not answer"
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """Close a producer without its records, for which aiokafka has no public way."""
+    sender = producer._sender.sender_task  # noqa: SLF001
+    sender.cancel()
+    await producer.client.close()
+    await asyncio.wait({sender}, timeout=1)
 
 
 async def _within(seconds: float, awaitable: Awaitable[bool]) -> bool:
