@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from services.commands.bench import bench
+from services.commands.replay import replay
 from services.commands.schemas import schemas
 from services.commands.settings import settings
 from services.commands.topics import topics
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 
 app.add_typer(bench, name="bench")
+app.command()(replay)
 app.command()(topics)
 app.command()(settings)
 app.command()(schemas)

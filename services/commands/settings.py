@@ -15,6 +15,8 @@ from rich.text import Text
 from shared.settings import Settings, load_settings
 
 PREFIX = "TENURE_"
+#: Read by commands, not by services.
+OF_COMMANDS = frozenset({"TENURE_API_KEY"})
 MASK = "**********"
 _URL_PASSWORD = re.compile(r"(://[^:/@]*:)[^/@]+(@)")
 
@@ -69,7 +71,7 @@ def masked(value: object, *, secret: bool) -> object:
 
 def unknown(environment: Mapping[str, str]) -> list[str]:
     """Return the variables that look like settings and are none: mostly typing errors."""
-    known = {row.variable for row in rows({})}
+    known = {row.variable for row in rows({})} | OF_COMMANDS
     return sorted(each for each in environment if each.startswith(PREFIX) and each not in known)
 
 
