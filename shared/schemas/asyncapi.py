@@ -92,9 +92,14 @@ def _headers(headers: dict[str, str]) -> Schema:
     return {"type": "object", "properties": properties}
 
 
+_BYTES: Final = {
+    "own": "Tenure's own; its layout may change with any version.",
+    "foreign": "The bytes as they came.",
+}
+
+
 def _payload(contract: Contract) -> Schema:
-    if contract.layout == "opaque":
-        text = "Tenure's own; its layout may change with any version."
+    if text := _BYTES.get(contract.layout):
         return {"contentType": "application/octet-stream", "payload": {"description": text}}
     one = _one(contract)
     if contract.layout == "one":

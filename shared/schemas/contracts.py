@@ -8,10 +8,11 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from shared import topics
-from shared.domain import events, outputs
+from shared.domain import campaign_outputs, events, outputs
 
-#: How values lie in a record: one JSON value; one, or an array of them; or bytes of our own.
-Layout = Literal["one", "one or many", "opaque"]
+#: How values lie in a record: one JSON value; one, or an array of them; bytes that came from
+#: elsewhere; or bytes of our own.
+Layout = Literal["one", "one or many", "foreign", "own"]
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,37 @@ CONTROL: Final[dict[str, type[Struct]]] = {
     "tenure.model": events.ModelActivated,
 }
 
+#: Attributes of a trigger, by the CloudEvents Kafka binding in binary mode.
+CLOUD_EVENT: Final = {
+    "ce_specversion": "1.0",
+    "ce_id": "The decision's id: a trigger that comes twice has the same",
+    "ce_source": "Who sent it",
+    "ce_type": "tenure.trigger",
+    "ce_subject": "The customer",
+    "ce_time": "When the trigger left (RFC 3339)",
+    "content-type": "application/json",
+}
+DEAD_LETTER: Final = {
+    "error": "Kind of error",
+    "field": "Path of the offending field",
+    "reason": "What is wrong with it",
+    "remedy": "What its sender can do about it",
+    "topic": "Where it came from",
+    "partition": "Its partition there",
+    "offset": "Its offset there",
+    "index": "Its place in the record's array; empty for the whole record",
+}
+
 CONTRACTS: Final = (
     Contract(topics.CUSTOMER_EVENTS, EVENTS | CONTROL, "one or many", "receive"),
-    Contract(topics.CUSTOMER_STATE, layout="opaque", direction=None),
+    Contract(topics.CUSTOMER_STATE, layout="own", direction=None),
     Contract(topics.CUSTOMER_SCORES, {"score": outputs.Score, "clock": outputs.Clock}),
     Contract(topics.SCORE_HISTORY, {"score": outputs.Score}),
     Contract(topics.LIFECYCLE_TRANSITIONS, {"transition": outputs.Transition}),
     Contract(topics.TRAINING_EXAMPLES, {"training": outputs.Training}),
-    Contract(topics.CHURN_MODELS, layout="opaque", direction=None),
-    Contract(topics.RETENTION_TRIGGERS, layout="opaque"),
-    Contract(topics.CAMPAIGN_DECISIONS, layout="opaque"),
-    Contract(topics.DEAD_LETTER, {"dead-letter": outputs.DeadLetter}),
-    Contract(topics.ERASURES, layout="opaque", direction=None),
+    Contract(topics.CHURN_MODELS, layout="own", direction=None),
+    Contract(topics.RETENTION_TRIGGERS, {"trigger": campaign_outputs.Trigger}, headers=CLOUD_EVENT),
+    Contract(topics.CAMPAIGN_DECISIONS, {"decision": campaign_outputs.Decision}),
+    Contract(topics.DEAD_LETTER, layout="foreign", headers=DEAD_LETTER),
+    Contract(topics.ERASURES, layout="own", direction=None),
 )
