@@ -27,7 +27,7 @@ from shared.adapters.kafka_distribution import (
     java_and_class_path,
 )
 
-__all__ = ["EmbeddedKafka", "EmbeddedKafkaError"]
+__all__ = ["WATCHED", "EmbeddedKafka", "EmbeddedKafkaError", "free_port"]
 
 HOST = "127.0.0.1"
 CLUSTER_ID = "VGVudXJlRW1iZWRkZWRLZg"  # sixteen bytes in base64, as Kafka wants it
@@ -295,13 +295,13 @@ class EmbeddedKafka:
 def _remembered_ports(path: Path, port: int | None) -> tuple[int, int]:
     """Return the ports for clients and controller, those of the last time if there was one."""
     known = json.loads(path.read_text()) if path.exists() else {}
-    client = port or known.get("client") or _free_port()
-    controller = known.get("controller") or _free_port()
+    client = port or known.get("client") or free_port()
+    controller = known.get("controller") or free_port()
     path.write_text(json.dumps({"client": client, "controller": controller}))
     return client, controller
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Choose a port below the range that systems hand out, so that a restart finds it free."""
     while not _is_free(port := 20_000 + secrets.randbelow(10_000)):
         pass
