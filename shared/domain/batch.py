@@ -1,11 +1,12 @@
-"""Records of ``customer-events`` turned into columns, and what could not be read into dead letters."""
+"""Records of ``customer-events`` turned into columns; what cannot be read becomes dead letters."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +17,6 @@ from shared.domain.events import (
     Account,
     Contact,
     Cost,
-    CustomerEvent,
     Event,
     ModelActivated,
     Purchase,
@@ -24,10 +24,10 @@ from shared.domain.events import (
     Usage,
     decode_event,
     decode_record,
-    epoch_ms,
+    is_array,
     split,
 )
-from shared.domain.identity import event_identity
+from shared.domain.identity import event_identities
 from shared.domain.outputs import DeadLetter
 
 #: One event of a customer, as the fold sees it.
@@ -39,9 +39,13 @@ EVENT: Final = np.dtype(
         ("cost", "<i8"),  # micros
         ("identity", "<u8"),  # for deduplication
         ("active", "?"),  # whether it is activity: use or purchase by the customer
+        ("told", "?"),  # whether it is passed on to readers of scores: account and contact
     ]
 )
 Events = NDArray[np.void]
+Numbers = NDArray[np.int64]
+#: Events are counted from 0 within a batch; what could not be read has no number.
+Found = tuple[int | None, bytes, Event | InvalidEventError]
 
 
 class Record(NamedTuple):
@@ -52,15 +56,6 @@ class Record(NamedTuple):
     value: bytes | None
 
 
-class Item(NamedTuple):
-    """One good event and where it was found: record number within the batch, place within it."""
-
-    record: int
-    index: int
-    at: int
-    event: Event
-
-
 @dataclass
 class Batch:
     """Some records of one partition, decoded.
@@ -69,10 +64,16 @@ class Batch:
     ----------
     records
         The records, in the order of their offsets.
-    items
+    events
         All events that can be processed, in log order.
+    at
+        (n,) their own times in epoch milliseconds.
+    record
+        (n,) the number of each event's record within the batch.
+    index
+        The place of each event within its record; None where the record is one event.
     letters
-        What cannot, and why.
+        What cannot be processed, and why.
     seen
         Events found, good and bad (a record that is no JSON at all counts as one).
 
@@ -80,13 +81,31 @@ class Batch:
 
     partition: int
     records: list[Record]
-    items: list[Item] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    at: Numbers = field(default_factory=lambda: np.empty(0, np.int64))
+    record: Numbers = field(default_factory=lambda: np.empty(0, np.int64))
+    index: list[int | None] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     seen: int = 0
+    _split: dict[int, list[msgspec.Raw]] = field(default_factory=dict)
 
     def versions(self) -> set[int]:
         """Return the model versions that this batch activates."""
-        return {i.event.data.version for i in self.items if isinstance(i.event, ModelActivated)}
+        return {one.data.version for one in self.events if isinstance(one, ModelActivated)}
+
+    def appended(self) -> Numbers:
+        """Return the append time (n,) of each event's record."""
+        return np.array([record.timestamp for record in self.records], np.int64)[self.record]
+
+    def original(self, number: int) -> bytes:
+        """Return the bytes of an event as they came."""
+        record, index = int(self.record[number]), self.index[number]
+        value = self.records[record].value or b""
+        if index is None:
+            return value
+        if record not in self._split:
+            self._split = {record: split(value)}
+        return bytes(self._split[record][index])
 
 
 def read_batch(partition: int, records: list[Record], tolerance: int) -> Batch:
@@ -103,32 +122,51 @@ def read_batch(partition: int, records: list[Record], tolerance: int) -> Batch:
 
     """
     batch = Batch(partition, records)
+    numbers: list[int] = []
     for number, record in enumerate(records):
-        for index, found in _events(record):
-            batch.seen += 1
-            _sort_out(batch, number, index, found, tolerance)
+        before = len(batch.events)
+        _read(batch, record)
+        numbers += [number] * (len(batch.events) - before)
+    batch.record = np.array(numbers, np.int64)
+    batch.at = _times(batch.events)
+    batch.seen = len(batch.events) + len(batch.letters)
+    _refuse_impossible_times(batch, tolerance)
     return batch
 
 
-def _events(record: Record) -> Iterator[tuple[int | None, Event | InvalidEventError]]:
+def _read(batch: Batch, record: Record) -> None:
     value = record.value or b""
     try:
-        yield from enumerate(decode_record(value))
+        events = decode_record(value)
     except DECODE_ERRORS:
-        yield from _each_event(value)
-
-
-def _each_event(value: bytes) -> Iterator[tuple[int | None, Event | InvalidEventError]]:
-    """Read a record that has something bad in it, one event at a time."""
-    try:
-        parts = split(value) if value[:1] == b"[" else None
-    except DECODE_ERRORS:
-        parts = None
-    if parts is None:
-        yield None, _event_or_error(value)
+        _salvage(batch, record, value)
         return
-    for index, raw in enumerate(parts):
-        yield index, _event_or_error(bytes(raw))
+    batch.events += events
+    batch.index += range(len(events)) if is_array(value) else [None]
+
+
+def _salvage(batch: Batch, record: Record, value: bytes) -> None:
+    """Read a record that has something bad in it, one event at a time."""
+    for index, raw, found in _each_event(value):
+        if isinstance(found, InvalidEventError):
+            batch.letters.append(_letter(batch.partition, record, index, raw, found))
+        else:
+            batch.events.append(found)
+            batch.index.append(index)
+
+
+def _each_event(value: bytes) -> Iterator[Found]:
+    if not is_array(value):
+        yield None, value, _event_or_error(value)
+        return
+    try:
+        parts = split(value)
+    except InvalidEventError as error:
+        yield None, value, error
+        return
+    for index, part in enumerate(parts):
+        raw = bytes(part)
+        yield index, raw, _event_or_error(raw)
 
 
 def _event_or_error(raw: bytes) -> Event | InvalidEventError:
@@ -138,40 +176,50 @@ def _event_or_error(raw: bytes) -> Event | InvalidEventError:
         return error
 
 
-def _sort_out(
-    batch: Batch, number: int, index: int | None, found: Event | InvalidEventError, tolerance: int
-) -> None:
-    """Put an event with the good ones, or with the dead letters."""
-    record = batch.records[number]
-    if isinstance(found, InvalidEventError):
-        batch.letters.append(_letter(batch.partition, record, index, found))
-        return
-    at = epoch_ms(found.time)
-    if at > record.timestamp + tolerance:
-        ahead = (at - record.timestamp) / 1000
-        error = InvalidEventError(
-            "time",
-            f"{ahead:.0f} s ahead of its arrival",
-            "Set the clock of the producer; then replay this dead letter",
-        )
-        batch.letters.append(_letter(batch.partition, record, index, error))
-        return
-    batch.items.append(Item(number, index or 0, at, found))
+def _times(events: list[Event]) -> Numbers:
+    """Return the events' own times (n,), as `epoch_ms` does for one."""
+    seconds = np.array([event.time.timestamp() for event in events], np.float64)
+    return np.rint(seconds * 1000).astype(np.int64)
 
 
-def raw_event(record: Record, index: int | None) -> bytes:
-    """Return the original bytes of one event of a record, or of the whole record."""
-    value = record.value or b""
-    if index is None or value[:1] != b"[":
-        return value
-    return bytes(split(value)[index])
+def _refuse_impossible_times(batch: Batch, tolerance: int) -> None:
+    """Make dead letters of events from the future, and of those before 1970.
+
+    A future event must not move time; 0 stands for "never" in a customer's state.
+    """
+    ahead = batch.at - batch.appended()
+    bad = (ahead > tolerance) | (batch.at <= 0)
+    if not bad.any():
+        return
+    for number in np.flatnonzero(bad).tolist():
+        record = batch.records[batch.record[number]]
+        error = _impossible(int(batch.at[number]), int(ahead[number]))
+        raw, index = batch.original(number), batch.index[number]
+        batch.letters.append(_letter(batch.partition, record, index, raw, error))
+    batch.letters.sort(key=lambda one: (one.offset, one.index or 0))
+    _keep(batch, ~bad)
+
+
+def _impossible(at: int, ahead: int) -> InvalidEventError:
+    if at <= 0:
+        remedy = "Correct the time and send the event again under another id"
+        return InvalidEventError("time", "not after 1970-01-01T00:00:00Z", remedy)
+    remedy = "Set the clock of the producer; then replay this dead letter"
+    return InvalidEventError("time", f"{ahead / 1000:.0f} s ahead of its arrival", remedy)
+
+
+def _keep(batch: Batch, good: NDArray[np.bool_]) -> None:
+    numbers = np.flatnonzero(good).tolist()
+    batch.events = [batch.events[number] for number in numbers]
+    batch.index = [batch.index[number] for number in numbers]
+    batch.at, batch.record = batch.at[good], batch.record[good]
 
 
 def _letter(
-    partition: int, record: Record, index: int | None, error: InvalidEventError
+    partition: int, record: Record, index: int | None, raw: bytes, error: InvalidEventError
 ) -> DeadLetter:
     return DeadLetter(
-        value=raw_event(record, index),
+        value=raw,
         error=type(error).__name__,
         field=error.field,
         reason=error.reason,
@@ -182,71 +230,69 @@ def _letter(
     )
 
 
-def columns(items: list[Item], default_margin: float) -> Events:
-    """Return the fold's view of customer events, (n,) of `EVENT`."""
-    return np.array([_row(item, default_margin) for item in items], EVENT)
+def columns(events: list[Event], at: Numbers, default_margin: float) -> Events:
+    """Return the fold's view of events, (n,) of `EVENT`; ticks and control events have no effect.
+
+    Parameters
+    ----------
+    events
+        In any order.
+    at
+        (n,) their times.
+    default_margin
+        Margin ratio of a purchase that names none, and of usage.
+
+    """
+    found = np.zeros(len(events), EVENT)
+    found["at"] = at
+    found["identity"] = event_identities((event.source, event.id) for event in events)
+    kinds = np.array([_KINDS[type(event)] for event in events], np.uint8)
+    for kind in np.flatnonzero(np.bincount(kinds)).tolist():
+        which = np.flatnonzero(kinds == kind)
+        some = found[which]
+        _EFFECTS[kind](some, [events[number].data for number in which.tolist()], default_margin)
+        found[which] = some
+    return found
 
 
-_Row = tuple[int, int, int, int, int, bool]
+def _usage(found: Events, data: list[Any], default_margin: float) -> None:
+    amount = np.array([one.amount for one in data])
+    found["amount"], found["margin"] = micros(amount), micros(amount * default_margin)
+    found["active"] = [one.initiated_by == "customer" for one in data]
 
 
-def _row(item: Item, default_margin: float) -> _Row:
-    event = item.event
-    identity = event_identity(event.source, event.id)
-    revenue, margin, cost, active = _EFFECTS[type(event)](event, default_margin)
-    return item.at, micros(revenue), micros(margin), micros(cost), identity, active
+def _purchase(found: Events, data: list[Any], default_margin: float) -> None:
+    amount = np.array([one.amount for one in data])
+    ratio = np.array([default_margin if one.margin is None else one.margin for one in data])
+    found["amount"], found["margin"] = micros(amount), micros(amount * ratio)
+    found["active"] = [one.amount >= 0 and one.initiated_by == "customer" for one in data]
 
 
-_Effect = tuple[float, float, float, bool]
+def _account(found: Events, data: list[Any], _: float) -> None:
+    found["cost"] = micros(np.array([one.acquisition_cost or 0.0 for one in data]))
+    found["told"] = True
 
 
-def _usage(event: Usage, default_margin: float) -> _Effect:
-    data = event.data
-    return data.amount, data.amount * default_margin, 0.0, data.initiated_by == "customer"
+def _contact(found: Events, _data: list[Any], _: float) -> None:
+    found["told"] = True
 
 
-def _purchase(event: Purchase, default_margin: float) -> _Effect:
-    data = event.data
-    ratio = default_margin if data.margin is None else data.margin
-    bought = data.amount >= 0 and data.initiated_by == "customer"
-    return data.amount, data.amount * ratio, 0.0, bought
+def _cost(found: Events, data: list[Any], _: float) -> None:
+    found["cost"] = micros(np.array([one.amount for one in data]))
 
 
-def _account(event: Account, _: float) -> _Effect:
-    return 0.0, 0.0, event.data.acquisition_cost or 0.0, False
+def _control(_found: Events, _data: list[Any], _: float) -> None:
+    """Do nothing: time and the model are the partition's."""
 
 
-def _contact(_event: Contact, _: float) -> _Effect:
-    return 0.0, 0.0, 0.0, False
-
-
-def _cost(event: Cost, _: float) -> _Effect:
-    return 0.0, 0.0, event.data.amount, False
-
-
-_EFFECTS: Final[dict[type, Callable[..., _Effect]]] = {
+_BY_KIND: Final[dict[type[Event], Callable[[Events, list[Any], float], None]]] = {
     Usage: _usage,
     Purchase: _purchase,
     Account: _account,
     Contact: _contact,
     Cost: _cost,
+    Tick: _control,
+    ModelActivated: _control,
 }
-
-
-def is_customer_event(event: Event) -> bool:
-    """Tell events about a customer from ticks and control events."""
-    return not isinstance(event, Tick | ModelActivated)
-
-
-__all__ = [
-    "EVENT",
-    "Batch",
-    "CustomerEvent",
-    "Events",
-    "Item",
-    "Record",
-    "columns",
-    "is_customer_event",
-    "raw_event",
-    "read_batch",
-]
+_KINDS: Final = {kind: code for code, kind in enumerate(_BY_KIND)}
+_EFFECTS: Final = list(_BY_KIND.values())

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.domain.features import ACTIVITY_FIELDS, FEATURES, MICROS
-from shared.domain.identity import hash64
+from shared.domain.identity import hash64s
 from shared.domain.outputs import Profile
 
 Rows = NDArray[np.void]
+Indices = NDArray[np.intp]
 
 #: Event ids remembered per customer: a repeat within the last so many counts once.
 DEDUP_WINDOW: Final = 16
@@ -63,6 +64,9 @@ ROW: Final = np.dtype(
 _FORMAT: Final = 1
 _HEADER: Final = struct.Struct("<BH")  # format, length of the row's bytes; a profile may follow
 _BASE: Final = ROW.itemsize - PENDING * SNAPSHOT.itemsize
+#: Size of a row, and the header of its value, by the number of snapshots in it.
+_SIZES: Final = [_BASE + used * SNAPSHOT.itemsize for used in range(PENDING + 1)]
+_HEADERS: Final = [_HEADER.pack(_FORMAT, size) for size in _SIZES]
 
 _encode_profile = msgspec.msgpack.Encoder().encode
 _decode_profile = msgspec.msgpack.Decoder(Profile).decode
@@ -104,36 +108,40 @@ class CustomerTable:
         """Return the row of a customer, or None."""
         return self._index.get(customer)
 
-    def add(self, customer: str) -> int:
-        """Add a customer that is not in the table and return its row."""
-        index = len(self.ids)
-        if index == len(self.rows):
-            self._grow(2 * index)
-        self._index[customer] = index
-        self.ids.append(customer)
-        row = self.rows[index]
-        row["hash"] = hash64(customer)
-        row["band"] = -1
-        return index
+    def find_all(self, customers: list[str | None]) -> Indices:
+        """Return the row of each customer (n,), -1 where there is none."""
+        get = self._index.get
+        return np.array([get(customer, -1) for customer in customers], np.intp)  # type: ignore[arg-type]
+
+    def add(self, customers: list[str]) -> Indices:
+        """Add distinct customers that are not in the table, and return their rows (n,)."""
+        first, end = len(self.ids), len(self.ids) + len(customers)
+        if end > len(self.rows):
+            self._grow(max(2 * len(self.rows), end))
+        self._index.update(zip(customers, range(first, end), strict=True))
+        self.ids += customers
+        self.rows["hash"][first:end] = hash64s(customers)
+        self.rows["band"][first:end] = -1
+        return np.arange(first, end)
 
     def profile(self, index: int) -> Profile:
         """Return what is known about a customer beyond behaviour."""
         return self.profiles.get(index, NO_PROFILE)
 
-    def encode(self, indices: NDArray[np.intp]) -> list[tuple[bytes, bytes]]:
+    def encode(self, indices: Indices) -> list[tuple[bytes, bytes]]:
         """Return changelog records (key, value) of the given rows."""
         rows = self.rows[indices]
-        data = rows.tobytes()
-        sizes = (_BASE + rows["pending"].astype(np.int64) * SNAPSHOT.itemsize).tolist()
-        return [
-            (self.ids[index].encode(), self._value(index, data, at * ROW.itemsize, size))
-            for at, (index, size) in enumerate(zip(indices.tolist(), sizes, strict=True))
+        data, numbers = rows.tobytes(), indices.tolist()
+        starts = range(0, len(data), ROW.itemsize)
+        values = [
+            _HEADERS[used] + data[start : start + _SIZES[used]]
+            for used, start in zip(rows["pending"].tolist(), starts, strict=True)
         ]
-
-    def _value(self, index: int, data: bytes, start: int, size: int) -> bytes:
-        value = _HEADER.pack(_FORMAT, size) + data[start : start + size]
-        profile = self.profiles.get(index)
-        return value if profile is None else value + _encode_profile(profile)
+        for at, index in enumerate(numbers):
+            if index in self.profiles:
+                values[at] += _encode_profile(self.profiles[index])
+        ids = self.ids
+        return list(zip([ids[index].encode() for index in numbers], values, strict=True))
 
     def restore(self, key: bytes, value: bytes) -> None:
         """Put back what `encode` returned; the last value of a key wins.
@@ -145,20 +153,20 @@ class CustomerTable:
 
         """
         form, size = _HEADER.unpack_from(value)
-        if form != _FORMAT or not _BASE <= size <= ROW.itemsize:
+        if form != _FORMAT or size not in _SIZES:
             msg = f"state of format {form} with {size} bytes, expected format {_FORMAT}"
             raise StateFormatError(msg)
         customer = key.decode()
         index = self._index.get(customer)
         if index is None:
-            index = self.add(customer)
+            index = int(self.add([customer])[0])
         end = _HEADER.size + size
         self._bytes(index)[:] = value[_HEADER.size : end].ljust(ROW.itemsize, b"\0")
         if len(value) > end:
             self.profiles[index] = _decode_profile(value[end:])
 
     def _bytes(self, index: int) -> memoryview:
-        return memoryview(self.rows[index : index + 1]).cast("B")
+        return self.rows[index : index + 1].data.cast("B")
 
     def _grow(self, capacity: int) -> None:
         rows = np.zeros(capacity, ROW)
@@ -166,9 +174,9 @@ class CustomerTable:
         self.rows = rows
 
 
-def micros(amount: float) -> int:
-    """Return money in micro units, rounded half to even."""
-    return round(amount * MICROS)
+def micros(amounts: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return money (n,) in micro units, rounded half to even."""
+    return np.rint(amounts * MICROS).astype(np.int64)
 
 
 def describe(table: CustomerTable, index: int) -> dict[str, Any]:
@@ -176,6 +184,8 @@ def describe(table: CustomerTable, index: int) -> dict[str, Any]:
     row = table.rows[index]
     plain = {name: row[name].tolist() for name in ROW.names or () if name != "snapshots"}
     used = row["snapshots"][: row["pending"]]
-    plain["snapshots"] = [dict(zip(SNAPSHOT.names or (), snap.tolist(), strict=True)) for snap in used]
+    plain["snapshots"] = [
+        dict(zip(SNAPSHOT.names or (), snapshot.tolist(), strict=True)) for snapshot in used
+    ]
     plain["profile"] = msgspec.to_builtins(table.profile(index))
     return plain

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from itertools import repeat
+from operator import itemgetter
+from typing import Final
 
-from shared.domain.outputs import Clock, DeadLetter, Example, Identity, Score, Transition
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.domain.customer import PENDING, Indices, Rows
+from shared.domain.features import Millis
+from shared.domain.outputs import Cause, Clock, DeadLetter, Example, Identity, Score, Transition
 
 Output = Score | Transition | Example
+#: Makes an output, once its place in the order has given it its identity.
+Make = Callable[[Identity], Output]
 
+# What an event leads to, in this order: the reviews that fell due before it; its own effect; for
+# a change of model every score as it is under the former model, and then under the new one.
+REVIEW, EVENT, SETTLE, MODEL = range(4)
+CAUSES: Final[tuple[Cause, ...]] = ("review", "event", "review", "model")
+# What one step of one customer emits, in this order: examples, a transition, a score.
+TRANSITION, SCORE = PENDING, PENDING + 1
 
-class Place(NamedTuple):
-    """Where in a batch something was emitted; sorts into the order of emission.
-
-    Attributes
-    ----------
-    event
-        Number of the event, within the batch, that caused it.
-    phase
-        0 for reviews that fell due before the event, 1 for the event, 2 for a change of model.
-    at
-        The partition's time.
-    customer
-        Hash of the customer.
-    step
-        Order among what one customer's one step emits.
-
-    """
-
-    event: int
-    phase: int
-    at: int
-    customer: int
-    step: int
+#: Where in a batch something was emitted: number of the event that caused it, phase, the
+#: partition's time, hash of the customer, and order within the customer's step.
+Place = tuple[int, int, int, int, int]
 
 
 @dataclass
@@ -65,23 +60,67 @@ class Emission:
     """Collects outputs with their place, then numbers and sorts them into `Effects`."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Place, Callable[[Identity], Output]]] = []
+        self._waiting: list[tuple[Place, Make]] = []
 
-    def add(self, place: Place, make: Callable[[Identity], Output]) -> None:
-        """Add an output; ``make`` gets the identity that its place turns out to have."""
-        self._waiting.append((place, make))
+    def add(self, places: Iterable[Place], makes: Iterable[Make]) -> None:
+        """Add outputs, each at its place."""
+        self._waiting += zip(places, makes, strict=True)
 
     def number(self, partition: int, offset_of: Callable[[int], int], effects: Effects) -> None:
-        """Make all outputs in order; ``offset_of`` tells the record of an event."""
-        targets = {
+        """Make all outputs in order; ``offset_of`` tells the record's offset of an event."""
+        targets: dict[type, Callable[..., None]] = {
             Score: effects.scores.append,
             Transition: effects.transitions.append,
             Example: effects.examples.append,
         }
         record, ordinal = -1, 0
-        for place, make in sorted(self._waiting, key=lambda one: one[0]):
-            offset = offset_of(place.event)
+        for place, make in sorted(self._waiting, key=itemgetter(0)):
+            offset = offset_of(place[0])
             ordinal = ordinal + 1 if offset == record else 0
             record = offset
             output = make(Identity(partition, offset, ordinal))
-            targets[type(output)](output)  # type: ignore[operator]  # each appends its own type
+            targets[type(output)](output)
+
+
+@dataclass
+class Step:
+    """Customers that take one step together.
+
+    Attributes
+    ----------
+    indices
+        (n,) their rows in the table.
+    rows
+        (n,) copies of those, changed in place.
+    now
+        (n,) the partition's time.
+    events
+        (n,) number, within the batch, of the event that caused the step.
+    phase
+        `REVIEW`, `EVENT`, `SETTLE` or `MODEL`.
+
+    """
+
+    indices: Indices
+    rows: Rows
+    now: Millis
+    events: NDArray[np.int64]
+    phase: int
+    emission: Emission
+
+    @property
+    def cause(self) -> Cause:
+        """Why scores change in this step."""
+        return CAUSES[self.phase]
+
+    def emit(self, order: int, which: Indices, makes: Iterable[Make]) -> None:
+        """Emit an output for some of the customers, ``which`` (m,) of the n."""
+        places = zip(
+            self.events[which].tolist(),
+            repeat(self.phase),
+            self.now[which].tolist(),
+            self.rows["hash"][which].tolist(),
+            repeat(order),
+            strict=False,
+        )
+        self.emission.add(places, makes)

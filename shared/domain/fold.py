@@ -1,13 +1,14 @@
-"""The fold: how one event changes a customer's row. One event per row at a time, many rows at once."""
+"""The fold: how one event changes a customer's row; one event a row, many rows at once."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.domain import labels
 from shared.domain.batch import Events
-from shared.domain.customer import DEDUP_WINDOW, PENDING, Rows
-from shared.domain.features import Floats, Millis, fold_activity
+from shared.domain.customer import DEDUP_WINDOW, Rows
+from shared.domain.features import fold_activity
 from shared.domain.policy import Policy
 
 Mask = NDArray[np.bool_]
@@ -40,48 +41,13 @@ def _remember(rows: Rows, events: Events) -> None:
 def _fold_activities(rows: Rows, events: Events, policy: Policy) -> None:
     active = np.flatnonzero(events["active"])
     if len(active) == len(rows):
-        _mark_snapshots(rows, events["at"], policy)
-        fold_activity(rows, events["at"], events["amount"])
+        _fold_activity(rows, events, policy)
     elif len(active):
         some = rows[active]
-        _mark_snapshots(some, events["at"][active], policy)
-        fold_activity(some, events["at"][active], events["amount"][active])
+        _fold_activity(some, events[active], policy)
         rows[active] = some
 
 
-def _mark_snapshots(rows: Rows, at: Millis, policy: Policy) -> None:
-    """Mark pending snapshots whose horizon this activity falls into: the customer came back."""
-    taken = rows["snapshots"]["at"]
-    inside = (taken < at[:, None]) & (at[:, None] <= taken + policy.horizon_ms)
-    rows["snapshots"]["active"] |= inside
-
-
-def take_snapshots(
-    rows: Rows, at: Millis, features: Floats, predicted: Floats, heuristic: Floats, model: int
-) -> None:
-    """Add a label snapshot to each row, in place; rows have a free place."""
-    here, place = np.arange(len(rows)), rows["pending"]
-    snapshots = rows["snapshots"]
-    snapshots["at"][here, place] = at
-    snapshots["features"][here, place] = features
-    snapshots["predicted"][here, place] = predicted
-    snapshots["heuristic"][here, place] = heuristic
-    snapshots["model"][here, place] = model
-    snapshots["active"][here, place] = 0
-    rows["pending"] += 1
-
-
-def ripe(rows: Rows, now: Millis, policy: Policy) -> Mask:
-    """Tell (n,) whether the oldest pending snapshot's label is known at ``now``."""
-    due = rows["snapshots"]["at"][:, 0] + policy.horizon_ms + policy.grace_ms <= now
-    known: Mask = due & (rows["pending"] > 0)
-    return known
-
-
-def drop_oldest(rows: Rows) -> NDArray[np.void]:
-    """Remove the oldest pending snapshot from each row, in place, and return them (n,)."""
-    oldest = rows["snapshots"][:, 0].copy()
-    rows["snapshots"][:, : PENDING - 1] = rows["snapshots"][:, 1:].copy()
-    rows["snapshots"][:, PENDING - 1] = np.zeros((), rows["snapshots"].dtype)
-    rows["pending"] -= 1
-    return oldest
+def _fold_activity(rows: Rows, events: Events, policy: Policy) -> None:
+    labels.mark(rows, events["at"], policy)
+    fold_activity(rows, events["at"], events["amount"])

@@ -6,7 +6,11 @@ and control groups must not.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 def hash64(text: str) -> int:
@@ -15,6 +19,13 @@ def hash64(text: str) -> int:
     return int.from_bytes(digest, "little") or 1
 
 
-def event_identity(source: str, event_id: str) -> int:
-    """Return the identity of an event: CloudEvents makes ``source`` + ``id`` unique."""
-    return hash64(f"{source}\0{event_id}")
+def hash64s(texts: Iterable[str]) -> NDArray[np.uint64]:
+    """Return `hash64` of each text, (n,)."""
+    digests = b"".join([blake2b(text.encode(), digest_size=8).digest() for text in texts])
+    hashes: NDArray[np.uint64] = np.maximum(np.frombuffer(digests, "<u8"), np.uint64(1))
+    return hashes
+
+
+def event_identities(names: Iterable[tuple[str, str]]) -> NDArray[np.uint64]:
+    """Return the identities (n,) of events: CloudEvents makes ``source`` + ``id`` unique."""
+    return hash64s([f"{source}\0{event_id}" for source, event_id in names])

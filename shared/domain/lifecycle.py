@@ -25,17 +25,20 @@ PROSPECT, ONBOARDING, GROWTH, MATURITY, DECLINE, DORMANT, LAPSED, WON_BACK = ran
 
 OPEN, CLOSED_VOLUNTARY, CLOSED_INVOLUNTARY = range(3)
 
-_ACTIVE: Final = (ONBOARDING, GROWTH, MATURITY, DECLINE, DORMANT, LAPSED)
+#: Visits before which a falling use says nothing.
+_LEAST_VISITS: Final = 4
 
 #: Where a customer may go from each stage; anything else is a bug (held by a property test).
+#: A first activity that is heard of late finds the customer where it is by now; an account closed
+#: without any is a prospect again when it is opened again.
 TRANSITIONS: Final[dict[int, tuple[int, ...]]] = {
-    PROSPECT: (ONBOARDING, LAPSED),
+    PROSPECT: (ONBOARDING, GROWTH, MATURITY, DECLINE, DORMANT, LAPSED),
     ONBOARDING: (GROWTH, MATURITY, DECLINE, DORMANT, LAPSED),
     GROWTH: (MATURITY, DECLINE, DORMANT, LAPSED),
     MATURITY: (GROWTH, DECLINE, DORMANT, LAPSED),
     DECLINE: (GROWTH, MATURITY, DORMANT, LAPSED),
     DORMANT: (ONBOARDING, GROWTH, MATURITY, DECLINE, LAPSED),
-    LAPSED: (WON_BACK,),
+    LAPSED: (PROSPECT, WON_BACK),
     WON_BACK: (GROWTH, MATURITY, DECLINE, DORMANT, LAPSED),
 }
 
@@ -101,8 +104,9 @@ def dormant_after(rows: Rows, policy: Policy) -> Millis:
     """
     gaps = np.maximum(rows["visits"].astype(np.float64), 1.0)
     rhythm = (rows["last_at"] - rows["first_at"] + policy.horizon_ms / 2) / gaps
-    limit = np.clip(policy.dormant_rhythms * rhythm, policy.horizon_ms / 8, 0.75 * policy.horizon_ms)
-    return limit.astype(np.int64)
+    least, most = policy.horizon_ms / 8, 0.75 * policy.horizon_ms
+    limit: Millis = np.clip(policy.dormant_rhythms * rhythm, least, most).astype(np.int64)
+    return limit
 
 
 def next_deadline(rows: Rows, now: Millis, policy: Policy) -> Millis:
@@ -115,7 +119,8 @@ def next_deadline(rows: Rows, now: Millis, policy: Policy) -> Millis:
     ]
     never = np.iinfo(np.int64).max
     ahead = [np.where(deadline > now, deadline, never) for deadline in deadlines]
-    return np.minimum.reduce(ahead)
+    soonest: Millis = np.minimum.reduce(ahead)
+    return soonest
 
 
 def use_ratio(rows: Rows, now: Millis) -> Floats:
@@ -151,7 +156,7 @@ def _declines(rows: Rows, now: Millis, risk: Floats, policy: Policy) -> Mask:
     already = rows["stage"] == DECLINE
     least_risk = policy.decline_risk - np.where(already, policy.risk_hysteresis, 0.0)
     most_use = policy.decline_ratio + np.where(already, policy.ratio_hysteresis, 0.0)
-    falling = (use_ratio(rows, now) < most_use) & (rows["visits"] >= 4)
+    falling = (use_ratio(rows, now) < most_use) & (rows["visits"] >= _LEAST_VISITS)
     declines: Mask = (risk >= least_risk) | falling
     return declines
 

@@ -2,6 +2,9 @@
 
 These structs are the wire contracts of their topics (JSON); `shared.schemas` publishes their
 JSON Schemas. Times are epoch milliseconds in UTC, money is in the reporting currency.
+
+What there is a lot of is kept from the garbage collector (``gc=False``): it holds no cycles, and
+looking for some takes as long as making it.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ Stage = Literal[
 Cause = Literal["event", "review", "model"]
 
 
-class Identity(Struct, frozen=True, order=True):
+class Identity(Struct, frozen=True, gc=False, order=True):
     """Where in the log something came from; the same after every replay.
 
     Attributes
@@ -34,7 +37,7 @@ class Identity(Struct, frozen=True, order=True):
     ordinal: int
 
 
-class Reason(Struct, frozen=True):
+class Reason(Struct, frozen=True, gc=False):
     """One feature's share of a score.
 
     Attributes
@@ -53,7 +56,7 @@ class Reason(Struct, frozen=True):
     text: str
 
 
-class Profile(Struct, frozen=True, omit_defaults=True):
+class Profile(Struct, frozen=True, gc=False, omit_defaults=True):
     """What is known about a customer beyond behaviour, from ``tenure.account`` events.
 
     ``consent`` maps ``channel`` or ``channel/purpose`` to whether consent is given.
@@ -74,7 +77,7 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     attributes: dict[str, str] = {}
 
 
-class Score(Struct, frozen=True, tag_field="kind", tag="score"):
+class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
     """A customer's live profile, sent when something that a reader cares about changed.
 
     Attributes
@@ -125,7 +128,7 @@ class Clock(Struct, frozen=True, tag_field="kind", tag="clock"):
     at: int
 
 
-class Transition(Struct, frozen=True):
+class Transition(Struct, frozen=True, gc=False):
     """A change of stage. ``lasted_ms`` is how long the former stage took."""
 
     customer: str
@@ -137,7 +140,7 @@ class Transition(Struct, frozen=True):
     lasted_ms: int
 
 
-class Example(Struct, frozen=True):
+class Example(Struct, frozen=True, gc=False):
     """A labelled snapshot. It carries no customer id, so a model cannot be traced to a person.
 
     Attributes

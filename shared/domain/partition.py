@@ -13,111 +13,81 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass
-from dataclasses import field as attribute
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from msgspec import Struct, field
-from numpy.typing import NDArray
 
-from shared.domain import fold, lifecycle
-from shared.domain.batch import Batch, Events, Item, columns, raw_event
-from shared.domain.churn import ChurnModel, Scorer
-from shared.domain.customer import CustomerTable, Rows
-from shared.domain.emission import Effects, Emission, Place
-from shared.domain.events import Account, Contact, CustomerEvent, ModelActivated, Tick
-from shared.domain.features import MICROS, PRIOR, Floats, Millis, feature_matrix
-from shared.domain.outputs import Cause, Clock, Example, Identity, Profile, Reason, Score, Transition
-from shared.domain.policy import DAY_MS, SLOT_MS, SLOTS_A_DAY, Policy
+from shared.domain import fold, labels, lifecycle
+from shared.domain.batch import Batch, Events, Numbers, columns
+from shared.domain.customer import CustomerTable, Indices
+from shared.domain.emission import EVENT, MODEL, REVIEW, SETTLE, Effects, Emission, Step
+from shared.domain.events import Account, Event, ModelActivated
+from shared.domain.features import Millis
+from shared.domain.outputs import Clock
+from shared.domain.policy import SLOT_MS, Policy
+from shared.domain.position import Counts, Position
 from shared.domain.profiles import closed_code, update_profile
-from shared.domain.reasons import explain
-from shared.domain.wheel import Wheel
+from shared.domain.scoring import Scoring, Served, cold_model
+from shared.domain.wheel import Wheel, next_review
 
-Indices = NDArray[np.intp]
-
-BANDS: Final = 20  # risk is emitted when it passes a multiple of 1 / BANDS
 _LATE_MS: Final = 60_000
-_REVIEW, _EVENT, _MODEL = range(3)
-
-
-class Served(Struct, frozen=True):
-    """A model as it is used for scoring; version 0 is the heuristic of a cold start."""
-
-    version: int
-    scorer: Scorer
-
-
-def cold_model() -> Served:
-    """Return what scores before any model was activated."""
-    return Served(0, ChurnModel().scorer())
-
-
-class Counts(Struct):
-    """What became of the events of a partition, since the beginning of its log.
-
-    ``accepted = applied + duplicates + dead_letters + misplaced + controls``; late events are
-    among the applied.
-    """
-
-    accepted: int = 0
-    applied: int = 0
-    duplicates: int = 0
-    dead_letters: int = 0
-    misplaced: int = 0
-    controls: int = 0
-    late: int = 0
-    snapshots_skipped: int = 0
-
-
-class Position(Struct, frozen=True):
-    """Up to where a partition's state stands: kept in the changelog with the states themselves.
-
-    Attributes
-    ----------
-    offset
-        The next offset to read.
-    now
-        The partition's time.
-    model
-        Version of the model in use.
-
-    """
-
-    offset: int = 0
-    now: int = 0
-    model: int = 0
-    counts: Counts = field(default_factory=Counts)
+#: Customers that are scored at once when the model changes: bounds the memory it takes.
+_CHUNK: Final = 65_536
 
 
 @dataclass
 class _Steps:
-    """The steps of a batch that are still to be taken, one entry per customer.
+    """The steps that are still to be taken, one entry per customer.
 
-    ``order[start:end]`` are the numbers of a customer's events.
+    ``order[start:end]`` are the places of a customer's events within the run.
     """
 
     rows: Indices
-    start: NDArray[np.int64]
-    end: NDArray[np.int64]
-    order: NDArray[np.int64]
+    start: Numbers
+    end: Numbers
+    order: Numbers
 
 
 @dataclass
-class _Context:
-    """What the steps of one run of events share."""
+class _Run:
+    """Some events in a row, between two changes of the model.
 
-    items: list[Item]
-    events: Events
-    now: Millis
+    Attributes
+    ----------
+    first
+        Number of the first event within the batch.
+    events, columns
+        The n events, and the fold's view of them (n,).
+    now
+        (n,) the partition's time after each event.
+
+    """
+
     first: int
-    emission: Emission
-    changed: list[Indices] = attribute(default_factory=list)
+    events: list[Event]
+    columns: Events
+    now: Millis
 
-    def event_at(self, time: Millis) -> NDArray[np.int64]:
-        """Return the numbers of the events that first moved the partition's time to ``time``."""
-        return np.searchsorted(self.now, time, side="left") + self.first
+
+@dataclass
+class _Work:
+    """What a batch is turned into."""
+
+    batch: Batch
+    effects: Effects
+    now: Millis
+    emission: Emission = field(default_factory=Emission)
+    changed: list[Indices] = field(default_factory=list)
+
+    def encode(self, partition: int, table: CustomerTable) -> Effects:
+        """Give the outputs their identities, and add the states that changed."""
+        records = self.batch.records
+        numbers = self.batch.record
+        self.emission.number(partition, lambda n: records[numbers[n]].offset, self.effects)
+        changed = np.unique(np.concatenate([np.empty(0, np.intp), *self.changed]))
+        self.effects.states = table.encode(changed)
+        return self.effects
 
 
 class Partition:
@@ -128,15 +98,15 @@ class Partition:
     number
         The partition.
     owner
-        Tells the partition of a customer id; asked once for each new customer.
+        Tells the partition of a customer id; asked for each customer that is not known here.
     policy
         Horizons and thresholds.
     table, position, model
-        What was restored; empty for a new partition.
+        What was restored; none for a new partition.
 
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # the last three are what a restore returns
         self,
         number: int,
         owner: Callable[[str], int],
@@ -145,20 +115,32 @@ class Partition:
         position: Position | None = None,
         model: Served | None = None,
     ) -> None:
+        position = Position() if position is None else position
         self.number = number
         self.table = CustomerTable() if table is None else table
-        self.counts = copy(position.counts) if position else Counts()
-        self.now = position.now if position else 0
-        self.offset = position.offset if position else 0
-        self.model = cold_model() if model is None else model
+        self.counts = copy(position.counts)
+        self.now = position.now
+        self.offset = position.offset
         self._owner = owner
         self._policy = policy
+        self._scoring = Scoring(self.table, policy, cold_model() if model is None else model)
         self._wheel = Wheel.of(self.table)
+
+    @property
+    def model(self) -> Served:
+        """The model in use."""
+        return self._scoring.model
 
     @property
     def position(self) -> Position:
         """Up to where the state stands."""
         return Position(self.offset, self.now, self.model.version, copy(self.counts))
+
+    def stages(self) -> dict[str, int]:
+        """Count customers by stage."""
+        stages = self.table.rows["stage"][: len(self.table)]
+        counts = np.bincount(stages, minlength=len(lifecycle.STAGES))
+        return dict(zip(lifecycle.STAGES, counts.tolist(), strict=True))
 
     def apply(self, batch: Batch, models: Mapping[int, Served]) -> Effects:
         """Take a batch in.
@@ -166,110 +148,95 @@ class Partition:
         Parameters
         ----------
         batch
-            Records from `offset` on.
+            Records from `offset` on, at least one.
         models
             The models that the batch activates, as far as they are to be had: one that is
             missing is refused, and the model in use goes on.
 
         """
-        effects = Effects(letters=batch.letters)
+        work = _Work(batch, Effects(letters=batch.letters), self._times(batch))
+        slot_before = self.now // SLOT_MS
         self.counts.accepted += batch.seen
         self.counts.dead_letters += len(batch.letters)
-        slot_before = self.now // SLOT_MS
-        emission = Emission()
-        changed = self._run(batch, models, emission, effects)
-        emission.number(self.number, lambda n: batch.records[batch.items[n].record].offset, effects)
-        effects.states = self.table.encode(changed)
-        if self.now // SLOT_MS > slot_before:
-            effects.clock = Clock(self.number, self.now)
+        self._take_in(work, models)
         self.offset = batch.records[-1].offset + 1
-        return effects
+        if self.now // SLOT_MS > slot_before:
+            work.effects.clock = Clock(self.number, self.now)
+        return work.encode(self.number, self.table)
 
-    def stages(self) -> dict[str, int]:
-        """Count customers by stage."""
-        counts = np.bincount(
-            self.table.rows["stage"][: len(self.table)], minlength=len(lifecycle.STAGES)
-        )
-        return dict(zip(lifecycle.STAGES, counts.tolist(), strict=True))
+    def _times(self, batch: Batch) -> Millis:
+        """Return the time after each event (n,): never back, never ahead of the append."""
+        now: Millis = np.minimum(batch.at, batch.appended())
+        return np.maximum.accumulate(np.maximum(now, self.now))
 
-    # -- a batch is cut into runs of events between two changes of the model
-
-    def _run(
-        self, batch: Batch, models: Mapping[int, Served], emission: Emission, effects: Effects
-    ) -> Indices:
-        changed: list[Indices] = []
+    def _take_in(self, work: _Work, models: Mapping[int, Served]) -> None:
+        """Take in a batch's events, cut after each change of the model."""
         start = 0
-        for number, item in enumerate(batch.items):
-            if isinstance(item.event, ModelActivated):
-                changed += self._events(batch, start, number + 1, emission, effects)
-                changed += self._activate(item.event, models, number, emission, effects)
+        for number, event in enumerate(work.batch.events):
+            if isinstance(event, ModelActivated):
+                self._take_events(work, start, number + 1)
+                self._activate(event.data.version, models, number, work)
                 start = number + 1
-        changed += self._events(batch, start, len(batch.items), emission, effects)
-        return np.unique(np.concatenate([np.empty(0, np.intp), *changed]))
+        self._take_events(work, start, len(work.batch.events))
 
-    def _events(
-        self, batch: Batch, first: int, end: int, emission: Emission, effects: Effects
-    ) -> list[Indices]:
+    def _take_events(self, work: _Work, first: int, end: int) -> None:
         """Take the steps of the events numbered ``first`` to ``end``, and of time."""
         if first == end:
-            return []
-        items = batch.items[first:end]
-        now = self._times(batch, items)
-        rows = self._rows(batch, items, now, effects)
-        mine = np.flatnonzero(rows >= 0)
-        events = np.zeros(len(items), columns([], 0.0).dtype)
-        if len(mine):
-            events[mine] = columns([items[n] for n in mine.tolist()], self._policy.default_margin)
-        context = _Context(items, events, now, first, emission)
+            return
+        events, now = work.batch.events[first:end], work.now[first:end]
+        view = columns(events, work.batch.at[first:end], self._policy.default_margin)
+        rows = self._rows(work, first, events, now)
         self.now = int(now[-1])
-        self._take(self._steps(rows, mine), context)
-        return context.changed
+        self._take(self._steps(rows), _Run(first, events, view, now), work)
 
-    def _times(self, batch: Batch, items: list[Item]) -> Millis:
-        """The partition's time after each event (n,): never back, never ahead of the append."""
-        stamps = [min(item.at, batch.records[item.record].timestamp) for item in items]
-        return np.maximum.accumulate(np.maximum(np.array(stamps, np.int64), self.now))
+    # -- whose events they are
 
-    def _rows(self, batch: Batch, items: list[Item], now: Millis, effects: Effects) -> Indices:
+    def _rows(self, work: _Work, first: int, events: list[Event], now: Millis) -> Indices:
         """Find or add the row of each event's customer; -1 for an event without one here."""
-        return np.array(
-            [self._row(batch, item, int(at), effects) for item, at in zip(items, now, strict=True)],
-            np.intp,
-        )
+        customers = [event.subject for event in events]
+        rows = self.table.find_all(customers)
+        unknown = np.flatnonzero(rows < 0)
+        if len(unknown):
+            added = self._newcomers(work, first, customers, unknown)
+            self._add(added, now)
+            rows[unknown] = self.table.find_all([customers[n] for n in unknown.tolist()])
+        return rows
 
-    def _row(self, batch: Batch, item: Item, now: int, effects: Effects) -> int:
-        event = item.event
-        if isinstance(event, Tick | ModelActivated):
-            self.counts.controls += 1
-            return -1
-        found = self.table.find(event.subject)
-        if found is not None:
-            return found
-        owner = self._owner(event.subject)
-        if owner != self.number:
-            self.counts.misplaced += 1
-            effects.misplaced.append((owner, raw_event(batch.records[item.record], item.index)))
-            return -1
-        return self._add(event.subject, now)
+    def _newcomers(
+        self, work: _Work, first: int, customers: list[str | None], unknown: Indices
+    ) -> dict[str, int]:
+        """Tell newcomers, with the place of their first event, from what is none of ours."""
+        found: dict[str, int] = {}
+        for n in unknown.tolist():
+            customer = customers[n]
+            if customer is None:
+                self.counts.controls += 1
+            elif customer not in found:
+                owner = self._owner(customer)
+                if owner == self.number:
+                    found[customer] = n
+                else:
+                    self.counts.misplaced += 1
+                    work.effects.misplaced.append((owner, work.batch.original(first + n)))
+        return found
 
-    def _add(self, customer: str, now: int) -> int:
-        index = self.table.add(customer)
-        row = self.table.rows[index]
-        row["stage_since"] = now
-        here = np.array([index])
-        review = self._next_daily(self.table.rows[here], np.array([now], np.int64))
-        row["review"] = review[0]
-        self._wheel.add(here, review)
-        return index
+    def _add(self, newcomers: dict[str, int], now: Millis) -> None:
+        indices = self.table.add(list(newcomers))
+        seen_at = now[np.array(list(newcomers.values()), np.intp)]
+        rows = self.table.rows[indices]
+        rows["stage_since"] = seen_at
+        rows["review"] = next_review(rows, seen_at, self._policy)
+        self.table.rows[indices] = rows
+        self._wheel.add(indices, rows["review"])
 
-    def _steps(self, rows: Indices, mine: Indices) -> _Steps:
+    # -- in which order
+
+    def _steps(self, rows: Indices) -> _Steps:
         """Gather the customers that have an event, or a review due by now."""
+        mine = np.flatnonzero(rows >= 0)
         order = mine[np.argsort(rows[mine], kind="stable")]
         touched, start, count = np.unique(rows[order], return_index=True, return_counts=True)
-        slot = self.now // SLOT_MS
-        due = np.empty(0, np.intp)
-        if self._wheel.due(slot):
-            due = np.setdiff1d(self._wheel.take(slot, self.table), touched, assume_unique=True)
+        due = self._due(touched)
         none = np.zeros(len(due), np.int64)
         return _Steps(
             rows=np.concatenate([touched, due]),
@@ -278,16 +245,23 @@ class Partition:
             order=order,
         )
 
-    def _take(self, steps: _Steps, context: _Context) -> None:
+    def _due(self, touched: Indices) -> Indices:
+        """Return who is due for a review by now, without those who have an event anyway."""
+        slot = self.now // SLOT_MS
+        if not self._wheel.due(slot):
+            return np.empty(0, np.intp)
+        return np.setdiff1d(self._wheel.take(slot, self.table), touched, assume_unique=True)
+
+    def _take(self, steps: _Steps, run: _Run, work: _Work) -> None:
         """Take one step of each customer at a time until none is left."""
         while len(steps.rows):
             waiting = steps.start < steps.end
             until = np.full(len(steps.rows), self.now)
-            until[waiting] = context.now[steps.order[steps.start[waiting]]]
+            until[waiting] = run.now[steps.order[steps.start[waiting]]]
             due = self.table.rows["review"][steps.rows].astype(np.int64) * SLOT_MS <= until
             has_event = waiting & ~due
-            self._review(steps.rows[due], context)
-            self._fold(steps.rows[has_event], steps.order[steps.start[has_event]], context)
+            self._review(steps.rows[due], run, work)
+            self._fold(steps.rows[has_event], steps.order[steps.start[has_event]], run, work)
             steps.start[has_event] += 1
             left = due | has_event
             steps.rows, steps.start, steps.end = (
@@ -296,311 +270,95 @@ class Partition:
 
     # -- an event
 
-    def _fold(self, indices: Indices, numbers: NDArray[np.int64], context: _Context) -> None:
+    def _fold(self, indices: Indices, numbers: Numbers, run: _Run, work: _Work) -> None:
+        """Fold one event of each customer, ``numbers`` (n,) of the run."""
         if not len(indices):
             return
-        rows, events = self.table.rows[indices], context.events[numbers]
+        rows, events = self.table.rows[indices], run.columns[numbers]
         fresh = ~fold.repeated(rows, events)
         if not fresh.all():
             self.counts.duplicates += int(np.count_nonzero(~fresh))
             indices, numbers = indices[fresh], numbers[fresh]
             rows, events = rows[fresh], events[fresh]
-        self.counts.applied += len(rows)
-        late = events["at"] < context.now[numbers] - _LATE_MS
-        self.counts.late += int(np.count_nonzero(late))
+        now = run.now[numbers]
+        self._count(events, now)
         fold.fold_events(rows, events, self._policy)
-        told = self._tell_profiles(indices, numbers, rows, context)
-        place = partial(_places, numbers + context.first, _EVENT)
-        self._score(indices, rows, context.now[numbers], "event", place, context.emission, told)
-        self.table.rows[indices] = rows
-        context.changed.append(indices)
+        step = Step(indices, rows, now, numbers + run.first, EVENT, work.emission)
+        told = events["told"]
+        self._update_profiles(step, np.flatnonzero(told), [run.events[n] for n in numbers[told]])
+        self._scoring.score(step, told)
+        self._look_sooner(step)
+        self._put_back(step, work)
 
-    def _tell_profiles(
-        self, indices: Indices, numbers: NDArray[np.int64], rows: Rows, context: _Context
-    ) -> NDArray[np.bool_]:
-        """Take in what account and contact events say; return who has news (n,)."""
-        news = np.zeros(len(indices), np.bool_)
-        for n, (index, number) in enumerate(zip(indices.tolist(), numbers.tolist(), strict=True)):
-            event = context.items[number].event
+    def _count(self, events: Events, now: Millis) -> None:
+        self.counts.applied += len(events)
+        self.counts.late += int(np.count_nonzero(events["at"] < now - _LATE_MS))
+
+    def _update_profiles(self, step: Step, which: Indices, events: list[Event]) -> None:
+        """Take in what account events say of some of the customers, ``which`` (m,) of the n."""
+        for n, event in zip(which.tolist(), events, strict=True):
             if isinstance(event, Account):
-                self.table.profiles[index] = update_profile(self.table.profile(index), event.data)
-                rows["closed"][n] = closed_code(int(rows["closed"][n]), event.data)
-                news[n] = True
-            elif isinstance(event, Contact):
-                news[n] = True
-        return news
+                index = int(step.indices[n])
+                profile = self.table.profile(index)
+                self.table.profiles[index] = update_profile(profile, event.data)
+                step.rows["closed"][n] = closed_code(int(step.rows["closed"][n]), event.data)
+
+    def _look_sooner(self, step: Step) -> None:
+        """Bring a review forward when by what is known now a stage may end before it."""
+        review = next_review(step.rows, step.now, self._policy)
+        sooner = np.flatnonzero(review < step.rows["review"])
+        step.rows["review"][sooner] = review[sooner]
+        self._wheel.add(step.indices[sooner], review[sooner])
+
+    def _put_back(self, step: Step, work: _Work) -> None:
+        self.table.rows[step.indices] = step.rows
+        work.changed.append(step.indices)
 
     # -- time
 
-    def _review(self, indices: Indices, context: _Context) -> None:
-        """Ripen a label, take a snapshot, age the stage; at the time of each row's own slot."""
+    def _review(self, indices: Indices, run: _Run, work: _Work) -> None:
+        """Ripen a label, take a snapshot, age the stage; at the time of each row's own mark."""
         if not len(indices):
             return
         rows = self.table.rows[indices]
-        slots = rows["review"].astype(np.int64)
-        now = slots * SLOT_MS
-        place = partial(_places, context.event_at(now), _REVIEW)
-        self._ripen(rows, now, place, context.emission)
-        features = self._score(indices, rows, now, "review", place, context.emission)
-        self._snapshot(rows, now, slots // SLOTS_A_DAY, features)
-        rows["review"] = self._next_review(rows, now)
+        now = rows["review"].astype(np.int64) * SLOT_MS
+        events = np.searchsorted(run.now, now, side="left") + run.first
+        step = Step(indices, rows, now, events, REVIEW, work.emission)
+        labels.ripen(step, self._policy)
+        features = self._scoring.score(step)
+        self.counts.snapshots_skipped += labels.take(step, features, self.model, self._policy)
+        rows["review"] = next_review(rows, now, self._policy)
         self._wheel.add(indices, rows["review"])
-        self.table.rows[indices] = rows
-        context.changed.append(indices)
-
-    def _ripen(self, rows: Rows, now: Millis, place: _Placer, emission: Emission) -> None:
-        ripe = fold.ripe(rows, now, self._policy)
-        step = 0
-        while ripe.any():
-            which = np.flatnonzero(ripe)
-            some = rows[which]
-            oldest = fold.drop_oldest(some)
-            rows[which] = some
-            places = place(now, rows["hash"], step)
-            for n, snapshot in zip(which.tolist(), oldest, strict=True):
-                emission.add(places[n], partial(self._example, snapshot, int(now[n])))
-            ripe = fold.ripe(rows, now, self._policy)
-            step += 1
-
-    def _example(self, snapshot: np.void, now: int, origin: Identity) -> Example:
-        features = snapshot["features"].astype(np.float64)
-        recency_days = float(np.expm1(features[0]))
-        return Example(
-            origin=origin,
-            at=int(snapshot["at"]),
-            labelled_at=now,
-            features=features.tolist(),
-            silent=not snapshot["active"],
-            predicted=float(snapshot["predicted"]),
-            heuristic=float(snapshot["heuristic"]),
-            model=int(snapshot["model"]),
-            recent=recency_days <= 2 * self._policy.horizon_ms / DAY_MS,
-        )
-
-    def _snapshot(self, rows: Rows, now: Millis, day: Millis, features: Floats) -> None:
-        """Take a label snapshot of those whose turn it is today."""
-        phase = (rows["hash"] // np.uint64(SLOTS_A_DAY)).astype(np.int64)
-        on_mark = now // SLOT_MS % SLOTS_A_DAY == _phase(rows)
-        turn = on_mark & ((day + phase) % self._policy.cadence_days == 0)
-        turn &= (rows["visits"] > 0) & (rows["closed"] == lifecycle.OPEN)
-        full = turn & (rows["pending"] >= fold.PENDING)
-        self.counts.snapshots_skipped += int(np.count_nonzero(full))
-        which = np.flatnonzero(turn & ~full)
-        if not len(which):
-            return
-        some, x = rows[which], features[which]
-        fold.take_snapshots(
-            some, now[which], x, self.model.scorer.predict(x), _heuristic(x), self.model.version
-        )
-        rows[which] = some
-
-    def _next_review(self, rows: Rows, now: Millis) -> NDArray[np.int32]:
-        """The customer's mark of the next day, or the mark after a stage may end, if sooner."""
-        daily = self._next_daily(rows, now)
-        deadline = -(-lifecycle.next_deadline(rows, now, self._policy) // SLOT_MS)
-        return np.minimum(daily, deadline).astype(np.int32)
-
-    @staticmethod
-    def _next_daily(rows: Rows, now: Millis) -> NDArray[np.int32]:
-        slot = now // SLOT_MS
-        ahead = (_phase(rows) - slot - 1) % SLOTS_A_DAY + 1
-        return (slot + ahead).astype(np.int32)
-
-    # -- scores
-
-    def _score(
-        self,
-        indices: Indices,
-        rows: Rows,
-        now: Millis,
-        cause: Cause,
-        place: _Placer,
-        emission: Emission,
-        news: NDArray[np.bool_] | None = None,
-    ) -> Floats:
-        """Score rows, move their stages, emit what changed; returns the features."""
-        features = feature_matrix(rows, now, self._policy.horizon_ms)
-        risk = self.model.scorer.predict(features)
-        self._move_stages(indices, rows, now, risk, place, emission)
-        self._emit_scores(indices, rows, now, features, risk, cause, place, emission, news)
-        return features
-
-    def _move_stages(
-        self,
-        indices: Indices,
-        rows: Rows,
-        now: Millis,
-        risk: Floats,
-        place: _Placer,
-        emission: Emission,
-    ) -> None:
-        after, reason = lifecycle.next_stage(rows, now, risk, self._policy)
-        moved = np.flatnonzero(after != rows["stage"])
-        if not len(moved):
-            return
-        places = place(now, rows["hash"], fold.PENDING)
-        for n in moved.tolist():
-            emission.add(
-                places[n],
-                partial(
-                    _transition,
-                    self.table.ids[int(indices[n])],
-                    int(now[n]),
-                    (int(rows["stage"][n]), int(after[n])),
-                    lifecycle.REASONS[int(reason[n])],
-                    int(now[n] - rows["stage_since"][n]),
-                ),
-            )
-        rows["stage_since"] = np.where(after != rows["stage"], now, rows["stage_since"])
-        rows["stage"] = after
-
-    def _emit_scores(
-        self,
-        indices: Indices,
-        rows: Rows,
-        now: Millis,
-        features: Floats,
-        risk: Floats,
-        cause: Cause,
-        place: _Placer,
-        emission: Emission,
-        news: NDArray[np.bool_] | None,
-    ) -> None:
-        band = np.floor(risk * BANDS + 1e-9).astype(np.int8)
-        changed = (band != rows["band"]) | (rows["stage"] != rows["emitted_stage"])
-        if news is not None:
-            changed |= news
-        which = np.flatnonzero(changed)
-        if not len(which):
-            return
-        rows["band"], rows["emitted_stage"] = band, rows["stage"]
-        some, x, p = rows[which], features[which], risk[which]
-        places = place(now, rows["hash"], fold.PENDING + 1)
-        made = self._scores(indices[which], some, now[which], x, p, cause)
-        for n, make in zip(which.tolist(), made, strict=True):
-            emission.add(places[n], make)
-
-    def _scores(
-        self,
-        indices: Indices,
-        rows: Rows,
-        now: Millis,
-        features: Floats,
-        risk: Floats,
-        cause: Cause,
-    ) -> list[Callable[[Identity], Score]]:
-        reasons = explain(self.model.scorer, features, rows, now, self._policy)
-        plain = zip(
-            indices.tolist(), now.tolist(), risk.tolist(), features.tolist(), reasons,
-            *(rows[name].tolist() for name in _SCORED), strict=True,
-        )  # fmt: skip
-        return [
-            partial(
-                _make_score, self.table.ids[one[0]], self.table.profile(one[0]),
-                self.model.version, cause, one,
-            )
-            for one in plain
-        ]  # fmt: skip
+        self._put_back(step, work)
 
     # -- a change of model
 
     def _activate(
-        self,
-        event: ModelActivated,
-        models: Mapping[int, Served],
-        number: int,
-        emission: Emission,
-        effects: Effects,
-    ) -> list[Indices]:
-        """Serve another model: first bring every score up to date under the old one.
+        self, version: int, models: Mapping[int, Served], number: int, work: _Work
+    ) -> None:
+        """Serve a newer model: first bring every score up to date under the former one.
 
         What moves then is moved by the model alone and is emitted with that cause, so that no
         reader takes it for something that the customer did.
         """
-        version = event.data.version
         if version <= self.model.version:
-            return []
+            return
         if version not in models:
-            effects.refused_models.append(version)
-            return []
-        everyone = np.flatnonzero(self.table.rows["visits"][: len(self.table)] > 0)
-        now = np.full(len(everyone), self.now)
-        self._rescore(everyone, now, "review", (number, 0), emission)
-        self.model = models[version]
-        self._rescore(everyone, now, "model", (number, 1), emission)
-        return [everyone]
+            work.effects.refused_models.append(version)
+            return
+        self._rescore(SETTLE, number, work)
+        self._scoring.model = models[version]
+        self._rescore(MODEL, number, work)
 
-    def _rescore(
-        self,
-        indices: Indices,
-        now: Millis,
-        cause: Cause,
-        step: tuple[int, int],
-        emission: Emission,
-    ) -> None:
-        rows = self.table.rows[indices]
-        number, more = step
-        events = np.full(len(rows), number, np.int64)
-
-        def place(at: Millis, hashes: NDArray[np.uint64], within: int) -> list[Place]:
-            return _places(events, _MODEL, at, hashes, within + more * (fold.PENDING + 2))
-
-        features = feature_matrix(rows, now, self._policy.horizon_ms)
-        risk = self.model.scorer.predict(features)
-        self._emit_scores(indices, rows, now, features, risk, cause, place, emission, None)
-        self.table.rows[indices] = rows
+    def _rescore(self, phase: int, number: int, work: _Work) -> None:
+        for first in range(0, len(self.table), _CHUNK):
+            indices = np.arange(first, min(first + _CHUNK, len(self.table)))
+            now, events = np.full(len(indices), self.now), np.full(len(indices), number)
+            rows = self.table.rows[indices]
+            step = Step(indices, rows, now, events, phase, work.emission)
+            changed = self._scoring.rescore(step)
+            self.table.rows[indices[changed]] = rows[changed]
+            work.changed.append(indices[changed])
 
 
-_Placer = Callable[[Millis, NDArray[np.uint64], int], list[Place]]
-
-#: Fields of a row that a score shows, in the order in which `_make_score` takes them.
-_SCORED: Final = (
-    "stage", "stage_since", "first_at", "last_at", "visits", "spend", "revenue", "margin", "cost",
-    "closed",
-)  # fmt: skip
-
-
-def _make_score(
-    customer: str,
-    profile: Profile,
-    model: int,
-    cause: Cause,
-    plain: tuple[object, ...],
-    origin: Identity,
-) -> Score:
-    (_, at, risk, features, reasons, stage, since, first, last, visits,
-     spend, revenue, margin, cost, closed) = plain  # fmt: skip
-    return Score(
-        customer, at, origin, cause, lifecycle.STAGES[stage], since, risk, model, features,
-        reasons, first, last, visits, spend / MICROS, revenue / MICROS, margin / MICROS,
-        cost / MICROS, bool(closed), profile,
-    )  # fmt: skip
-
-
-def _transition(
-    customer: str, at: int, move: tuple[int, int], reason: str, lasted: int, origin: Identity
-) -> Transition:
-    before, after = (lifecycle.STAGES[stage] for stage in move)
-    return Transition(customer, at, origin, before, after, reason, lasted)
-
-
-def _places(
-    events: NDArray[np.int64], phase: int, at: Millis, hashes: NDArray[np.uint64], step: int
-) -> list[Place]:
-    plain = zip(events.tolist(), at.tolist(), hashes.tolist(), strict=True)
-    return [Place(event, phase, time, customer, step) for event, time, customer in plain]
-
-
-def _phase(rows: Rows) -> Millis:
-    """The quarter of an hour (n,) of the day at which each customer is reviewed."""
-    return (rows["hash"] % np.uint64(SLOTS_A_DAY)).astype(np.int64)
-
-
-def _heuristic(features: Floats) -> Floats:
-    probability: Floats = 1.0 / (1.0 + np.exp(-features[:, PRIOR]))
-    return probability
-
-
-__all__ = [
-    "Counts", "CustomerEvent", "Partition", "Position", "Reason", "Served", "cold_model",
-]  # fmt: skip
+__all__ = ["Counts", "Partition", "Position", "Served", "cold_model"]

@@ -37,7 +37,8 @@ def _facts(rows: Rows, now: Millis, policy: Policy) -> list[_Facts]:
         "recent90": rows["decay90"].tolist(),
         "mean": (rows["spend"] / MICROS / rows["visits"].clip(1)).tolist(),
     }
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    each = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, values, strict=True)) for values in each]
 
 
 def _silence(f: _Facts) -> str:

@@ -1,0 +1,42 @@
+"""Up to where a partition's state stands, and what became of all events up to there."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+
+class Counts(Struct):
+    """What became of the events of a partition, since the beginning of its log.
+
+    ``accepted = applied + duplicates + dead_letters + misplaced + controls``; late events are
+    among the applied.
+    """
+
+    accepted: int = 0
+    applied: int = 0
+    duplicates: int = 0
+    dead_letters: int = 0
+    misplaced: int = 0
+    controls: int = 0
+    late: int = 0
+    snapshots_skipped: int = 0
+
+
+class Position(Struct, frozen=True):
+    """Up to where a partition's state stands: kept in the changelog with the states themselves.
+
+    Attributes
+    ----------
+    offset
+        The next offset to read.
+    now
+        The partition's time.
+    model
+        Version of the model in use.
+
+    """
+
+    offset: int = 0
+    now: int = 0
+    model: int = 0
+    counts: Counts = field(default_factory=Counts)

@@ -1,0 +1,166 @@
+"""Scores: what the model says of some customers now, and what of it the world is told."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from shared.domain import lifecycle
+from shared.domain.churn import ChurnModel, Scorer
+from shared.domain.customer import CustomerTable, Indices
+from shared.domain.emission import SCORE, TRANSITION, Make, Step
+from shared.domain.features import MICROS, Floats, feature_matrix
+from shared.domain.outputs import Cause, Identity, Score, Transition
+from shared.domain.policy import Policy
+from shared.domain.reasons import explain
+
+Mask = NDArray[np.bool_]
+
+BANDS: Final = 20  # risk is emitted when it passes a multiple of 1 / BANDS
+
+#: Fields of a row that a score shows, in the order in which `_score` takes them.
+_SCORED: Final = (
+    "stage", "stage_since", "first_at", "last_at", "visits", "spend", "revenue", "margin", "cost",
+    "closed",
+)  # fmt: skip
+
+
+class Served(Struct, frozen=True):
+    """A model as it is used for scoring; version 0 is the heuristic of a cold start."""
+
+    version: int
+    scorer: Scorer
+
+
+def cold_model() -> Served:
+    """Return what scores before any model was activated."""
+    return Served(0, ChurnModel().scorer())
+
+
+class Scoring:
+    """Scores the customers of one table.
+
+    Attributes
+    ----------
+    model
+        The model in use.
+
+    """
+
+    def __init__(self, table: CustomerTable, policy: Policy, model: Served) -> None:
+        self.model = model
+        self._table = table
+        self._policy = policy
+
+    def score(self, step: Step, told: Mask | None = None) -> Floats:
+        """Score customers, move their stages, and emit what changed.
+
+        Parameters
+        ----------
+        step
+            n customers; their rows are changed in place.
+        told
+            (n,) whose score is emitted although it may be the same.
+
+        Returns
+        -------
+        The features (n, F).
+
+        """
+        features, risk = self._risk(step)
+        self._move_stages(step, risk)
+        self._tell(step, features, risk, told)
+        return features
+
+    def rescore(self, step: Step) -> Mask:
+        """Emit the scores that changed, without moving a stage; tell (n,) which did."""
+        features, risk = self._risk(step)
+        return self._tell(step, features, risk, None)
+
+    def _risk(self, step: Step) -> tuple[Floats, Floats]:
+        features = feature_matrix(step.rows, step.now, self._policy.horizon_ms)
+        return features, self.model.scorer.predict(features)
+
+    def _move_stages(self, step: Step, risk: Floats) -> None:
+        rows = step.rows
+        after, reason = lifecycle.next_stage(rows, step.now, risk, self._policy)
+        moved = np.flatnonzero(after != rows["stage"])
+        if not len(moved):
+            return
+        plain = zip(
+            step.indices[moved].tolist(), step.now[moved].tolist(), rows["stage"][moved].tolist(),
+            after[moved].tolist(), reason[moved].tolist(), rows["stage_since"][moved].tolist(),
+            strict=True,
+        )  # fmt: skip
+        step.emit(TRANSITION, moved, [partial(self._transition, one) for one in plain])
+        rows["stage_since"][moved] = step.now[moved]
+        rows["stage"] = after
+
+    def _transition(self, plain: tuple[int, ...], origin: Identity) -> Transition:
+        index, at, before, after, reason, since = plain
+        return Transition(
+            customer=self._table.ids[index],
+            at=at,
+            origin=origin,
+            before=lifecycle.STAGES[before],
+            after=lifecycle.STAGES[after],
+            reason=lifecycle.REASONS[reason],
+            lasted_ms=at - since,
+        )
+
+    def _tell(self, step: Step, features: Floats, risk: Floats, told: Mask | None) -> Mask:
+        """Emit the scores of those whose band or stage is not the one last emitted."""
+        rows = step.rows
+        band = np.floor(risk * BANDS + 1e-9).astype(np.int8)
+        changed: Mask = (band != rows["band"]) | (rows["stage"] != rows["emitted_stage"])
+        which = np.flatnonzero(changed if told is None else changed | told)
+        if len(which):
+            rows["band"], rows["emitted_stage"] = band, rows["stage"]
+            step.emit(SCORE, which, self._scores(step, which, features[which], risk[which]))
+        return changed
+
+    def _scores(self, step: Step, which: Indices, features: Floats, risk: Floats) -> list[Make]:
+        rows, now, indices = step.rows[which], step.now[which], step.indices[which].tolist()
+        reasons = explain(self.model.scorer, features, rows, now, self._policy)
+        plain = zip(
+            now.tolist(), risk.tolist(), features.tolist(), reasons,
+            *(rows[name].tolist() for name in _SCORED), strict=True,
+        )  # fmt: skip
+        return [
+            self._score(index, step.cause, one) for index, one in zip(indices, plain, strict=True)
+        ]
+
+    def _score(self, index: int, cause: Cause, plain: tuple[Any, ...]) -> Make:
+        """Take the profile and the model as they are now: both may change within the batch."""
+        profile, version = self._table.profile(index), self.model.version
+
+        def make(origin: Identity) -> Score:
+            (at, risk, features, reasons, stage, since, first, last, visits,
+             spend, revenue, margin, cost, closed) = plain  # fmt: skip
+            return Score(
+                customer=self._table.ids[index],
+                at=at,
+                origin=origin,
+                cause=cause,
+                stage=lifecycle.STAGES[stage],
+                stage_since=since,
+                risk=risk,
+                model=version,
+                features=features,
+                reasons=reasons,
+                first_activity=first,
+                last_activity=last,
+                visits=visits,
+                spend=spend / MICROS,
+                revenue=revenue / MICROS,
+                margin=margin / MICROS,
+                cost=cost / MICROS,
+                closed=bool(closed),
+                profile=profile,
+            )
+
+        return make
