@@ -56,9 +56,9 @@ def score(customer: str = "anna", risk: float = 0.5, step: int = 0, **other: obj
     return replace(_SCORE, customer=customer, risk=risk, **{**place, **other})
 
 
-def raw(of: Score) -> bytes:
+def raw(of: Score) -> str:
     """Return a score as it travels."""
-    return msgspec.json.encode(of)
+    return msgspec.json.encode(of).decode()
 
 
 def campaign(name: str = "early-warning", **other: object) -> Campaign:

@@ -8,6 +8,8 @@ import pytest
 
 from shared.adapters.embedded_kafka import EmbeddedKafka
 
+pytest_plugins = ["tests.database_fixtures"]
+
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[EmbeddedKafka]:

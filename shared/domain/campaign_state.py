@@ -66,6 +66,11 @@ class Enrolment(NamedTuple):
     campaign: str
     at: int
 
+    @classmethod
+    def of(cls, decision: Decision) -> Enrolment:
+        """Return the enrolment that a decision made, and that ends when the decision expires."""
+        return cls(decision.customer, decision.campaign, decision.at)
+
 
 @dataclass
 class Standings:
@@ -107,10 +112,35 @@ class Batch:
     start: int
     end: int
     at: int | None = None
-    profiles: dict[str, tuple[Score, bytes]] = field(default_factory=dict)
+    profiles: dict[str, tuple[Score, str]] = field(default_factory=dict)
     armings: dict[tuple[str, str], Arming] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+
+
+class Claimed(NamedTuple):
+    """A lease, and where its partition stands: next offset to read, and its time if known."""
+
+    lease: Lease
+    next_offset: int
+    at: int | None
+
+
+class Waiting(NamedTuple):
+    """A row of the outbox: a decision to publish, or a dead letter (JSON)."""
+
+    seq: int
+    partition: int
+    created_at: int
+    decision: Decision | None
+    letter: str | None
+
+
+class Settled(NamedTuple):
+    """A row of the outbox that Kafka has; ``expired`` when its trigger could not leave in time."""
+
+    row: Waiting
+    expired: Decision | None = None
 
 
 class Rules(NamedTuple):
@@ -142,7 +172,7 @@ class Fold:
         self._rules = rules
         self._now = now
 
-    def take(self, score: Score, raw: bytes) -> None:
+    def take(self, score: Score, raw: str) -> None:
         """Take in a score; ``raw`` is the JSON that it came in."""
         before = self._standings.seen.get(score.customer)
         if before is not None and before.covers(score):

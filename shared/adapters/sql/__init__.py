@@ -1,0 +1,1 @@
+"""The campaigner's database: SQLite by default, PostgreSQL in production, through SQLAlchemy."""

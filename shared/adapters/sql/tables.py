@@ -1,0 +1,109 @@
+"""The tables. A change here needs a migration: a test compares the two on each database.
+
+Documents (scores, decisions) are kept as the JSON that travels, with the columns beside them that
+queries filter by. Times are epoch milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata: Final = MetaData()
+
+# SQLite numbers rows by itself only where the key is exactly INTEGER.
+_Sequence = BigInteger().with_variant(Integer, "sqlite")
+
+#: How far each partition of a topic was read, and who may write for it: the fence is `epoch`.
+positions: Final = Table(
+    "positions",
+    metadata,
+    Column("topic", String(249), primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("owner", String(128), nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("at", BigInteger),
+    Column("claimed_at", BigInteger, nullable=False),
+)
+
+#: The read model: each customer's last score. `origin_*` is the score's place in the source log.
+customers: Final = Table(
+    "customers",
+    metadata,
+    Column("customer", String(128), primary_key=True),
+    Column("partition", Integer, nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("risk", Float, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("origin_partition", Integer, nullable=False),
+    Column("origin_offset", BigInteger, nullable=False),
+    Column("origin_ordinal", Integer, nullable=False),
+    Column("score", Text, nullable=False),
+    Index("customers_by_partition", "partition"),
+    Index("customers_by_stage", "stage"),
+)
+
+#: Where customers stand with the campaigns that have decided about them.
+armings: Final = Table(
+    "armings",
+    metadata,
+    Column("customer", String(128), primary_key=True),
+    Column("campaign", String(64), primary_key=True),
+    Column("partition", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("armed", Boolean, nullable=False),
+    Column("enrolled_at", BigInteger),
+    Index("armings_by_partition", "partition"),
+)
+
+#: Every crossing. `settled_at` is set once the outcome is final and Kafka has it.
+decisions: Final = Table(
+    "decisions",
+    metadata,
+    Column("seq", _Sequence, primary_key=True),
+    Column("id", String(36), nullable=False),
+    Column("customer", String(128), nullable=False),
+    Column("campaign", String(64), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("settled_at", BigInteger),
+    Column("record", Text, nullable=False),
+    Index("decisions_by_id", "id", unique=True),
+    Index("decisions_by_customer", "customer", "seq"),
+    Index("decisions_by_outcome", "campaign", "outcome", "seq"),
+)
+
+#: What Kafka does not have yet: a decision, or the dead letter of a record that was unreadable.
+outbox: Final = Table(
+    "outbox",
+    metadata,
+    Column("seq", _Sequence, primary_key=True),
+    Column("partition", Integer, nullable=False),
+    Column("decision", String(36)),
+    Column("letter", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Index("outbox_by_partition", "partition", "seq"),
+)
+
+#: Each version of each campaign that was ever in force.
+campaign_versions: Final = Table(
+    "campaign_versions",
+    metadata,
+    Column("campaign", String(64), primary_key=True),
+    Column("version", String(64), primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("loaded_at", BigInteger, nullable=False),
+)
