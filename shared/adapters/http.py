@@ -19,6 +19,9 @@ from shared.domain.errors import TenureError
 
 #: Seconds that a server which stops waits for answers under way.
 GRACE_S: Final = 5
+#: Longer than proxies and clients keep a connection (60 s mostly), so that they close it, and no
+#: request is sent on a connection that is closing here.
+_KEEP_ALIVE_S: Final = 75
 
 
 class ListenError(TenureError):
@@ -113,6 +116,7 @@ class HttpServer:
             server_header=False,
             proxy_headers=False,
             ws="none",
+            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=GRACE_S,
         )
         self._host = host
