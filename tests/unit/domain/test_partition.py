@@ -1,7 +1,6 @@
 """The same log gives the same states and outputs, however it is cut, stopped or repeated."""
 
 from random import Random
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -10,13 +9,19 @@ from hypothesis import strategies as st
 
 from shared.domain.batch import Record
 from shared.domain.features import DAY_MS
-from shared.domain.policy import MINUTE_MS
+from tests.unit.domain.happenings import (
+    MODELS,
+    Happening,
+    elsewhere,
+    happenings,
+    histories,
+    to_event,
+    to_records,
+)
 from tests.unit.domain.histories import (
     HOUR_MS,
     T0,
     Json,
-    account,
-    activation,
     balanced,
     contact,
     cost,
@@ -26,72 +31,9 @@ from tests.unit.domain.histories import (
     restored,
     row_of,
     run,
-    served,
     states,
     tick,
-    usage,
 )
-
-MODELS = {version: served(version, lean=version - 2) for version in (1, 2, 3)}
-NEWCOMERS = 2  # customers that live on another partition
-
-gaps = st.sampled_from([0, 1, 1_000, 10 * MINUTE_MS, HOUR_MS, 7 * HOUR_MS, DAY_MS, 9 * DAY_MS])
-delays = st.sampled_from([0, 0, 0, -4 * MINUTE_MS, -9 * MINUTE_MS, HOUR_MS, DAY_MS, 20 * DAY_MS])
-
-
-class Happening(NamedTuple):
-    gap: int
-    delay: int
-    customer: str
-    kind: str
-    number: int
-
-
-happenings = st.builds(
-    Happening,
-    gap=gaps,
-    delay=delays,
-    customer=st.sampled_from("abcdx"),
-    kind=st.sampled_from(
-        ["purchase"] * 4
-        + ["usage", "refund", "closed", "activated", "consent_given", "contact", "cost"]
-        + ["tick", "model", "far"]
-    ),
-    number=st.integers(0, 30),
-)
-histories = st.lists(st.lists(happenings, max_size=5), min_size=1, max_size=12)
-
-
-def to_event(one: Happening, at: int) -> Json:
-    name, who = f"{one.kind}-{one.number}", one.customer
-    makers = {
-        "purchase": lambda: purchase(who, at, one.number / 7, name),
-        "usage": lambda: usage(who, at, name, amount=0.1, initiated_by="customer"),
-        "refund": lambda: purchase(who, at, -1.1, name),
-        "contact": lambda: contact(who, at, name),
-        "cost": lambda: cost(who, at, 0.07, name),
-        "tick": lambda: tick(at),
-        "model": lambda: activation(at, one.number % 5),
-        "far": lambda: purchase(who, at + DAY_MS, 1.0, name),
-    }
-    made = makers.get(one.kind)
-    return made() if made else account(who, at, one.kind, name, plan=f"plan-{one.number}")
-
-
-def to_records(history: list[list[Happening]]) -> list[Record]:
-    """Append each record when its last event has happened."""
-    clock, records = T0, []
-    for offset, happened in enumerate(history):
-        events = []
-        for one in happened:
-            clock += one.gap
-            events.append(to_event(one, clock - one.delay))
-        records.append(record(offset, events, clock))
-    return [*records, record(len(history), [tick(clock + 31 * DAY_MS)], clock + 31 * DAY_MS)]
-
-
-def elsewhere(customer: str) -> int:
-    return 1 if customer == "x" else 0
 
 
 @settings(max_examples=60, deadline=None)
