@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 from fastapi import FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
 from starlette.requests import ClientDisconnect
 
 from services.ingest import openapi
@@ -151,8 +152,17 @@ def create_app(api: Api, health: Health) -> FastAPI:
             response_model=None,
             openapi_extra=documentation,
         )(_observed(name, handler))
-    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]  # as FastAPI says
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # as FastAPI says
     return app
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        app.openapi_schema = get_openapi(
+            title=app.title, summary=app.summary, version=app.version, routes=app.routes
+        )
+        app.openapi_schema["components"] = openapi.components()
+    return app.openapi_schema
 
 
 def _observed(route: str, handler: Handler) -> Handler:

@@ -22,6 +22,8 @@ GRACE_S: Final = 5
 #: Longer than proxies and clients keep a connection (60 s mostly), so that they close it, and no
 #: request is sent on a connection that is closing here.
 _KEEP_ALIVE_S: Final = 75
+#: Connections that may wait to be accepted.
+_BACKLOG: Final = 2048
 
 
 class ListenError(TenureError):
@@ -169,10 +171,17 @@ class _Server(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol said: asyncio turns Nagle's algorithm off on such sockets only, and with it
+    # an answer would wait 40 ms for the client's delayed acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
     except OSError as error:
+        listener.close()
         raise ListenError(
             f"Cannot listen on {host}:{port}: {error.strerror or error}. "
             "Stop what listens there, or set another port."
         ) from None
+    return listener

@@ -88,3 +88,16 @@ async def test_stopping_answers_what_is_under_way() -> None:
     assert {task.result().status_code for task in (*done, *answers)} == {200}
     with pytest.raises(httpx.ConnectError):
         await get(server.port, "/livez")
+
+
+async def test_an_answer_does_not_wait_for_the_clients_acknowledgement() -> None:
+    async with health_server(Health(), "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        loop, fastest = asyncio.get_running_loop(), 1.0
+        for _ in range(20):
+            started = loop.time()
+            writer.write(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+            await reader.readuntil(b"true}")
+            fastest = min(fastest, loop.time() - started)
+        writer.close()
+    assert fastest < 0.030  # Nagle's algorithm would make it 0.040 at least
