@@ -74,7 +74,7 @@ def campaigner() -> None:
 
 
 def _run(service: str) -> None:
-    importlib.import_module(f"services.{service}.__main__").main()
+    sys.exit(importlib.import_module(f"services.{service}.__main__").main())
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ BATCH: Final = "application/cloudevents-batch+json"
 #: Nothing is wrong with the request: the same one may succeed later.
 _LATER: Final = frozenset(
     {
+        HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.INTERNAL_SERVER_ERROR,
         HTTPStatus.BAD_GATEWAY,
@@ -90,7 +91,7 @@ class IngestClient:
     ) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = httpx.AsyncClient(
-            base_url=url, headers=headers, timeout=30.0, transport=transport, trust_env=False
+            base_url=url, headers=headers, timeout=60.0, transport=transport, trust_env=False
         )
         self._url = url
         self.retries = retries or Retries()
