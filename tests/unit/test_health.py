@@ -93,11 +93,12 @@ async def test_stopping_answers_what_is_under_way() -> None:
 async def test_an_answer_does_not_wait_for_the_clients_acknowledgement() -> None:
     async with health_server(Health(), "127.0.0.1", 0) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        loop, fastest = asyncio.get_running_loop(), 1.0
-        for _ in range(20):
+        loop, seconds = asyncio.get_running_loop(), []
+        for _ in range(60):
             started = loop.time()
             writer.write(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
             await reader.readuntil(b"true}")
-            fastest = min(fastest, loop.time() - started)
+            seconds.append(loop.time() - started)
         writer.close()
-    assert fastest < 0.030  # Nagle's algorithm would make it 0.040 at least
+    # Linux acknowledges the first packets of a connection at once, so only later ones tell.
+    assert min(seconds[-20:]) < 0.030  # Nagle's algorithm would make each of them 0.040 at least
