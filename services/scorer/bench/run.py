@@ -31,7 +31,8 @@ from shared.settings import Settings, load_settings
 _PORT: Final = 18012
 _PATIENCE_S: Final = 300.0
 _COUNTERS: Final = re.compile(
-    r'^(tenure_scorer_events_total\{outcome="applied"\}|process_cpu_seconds_total) (\S+)$', re.MULTILINE
+    r'^(tenure_scorer_events_total\{outcome="applied"\}|process_cpu_seconds_total) (\S+)$',
+    re.MULTILINE,
 )
 
 
@@ -112,7 +113,7 @@ def _plain_faust(settings: Settings, events: int, workload: Workload) -> Measure
          str(workload.partitions)],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, timeout=_PATIENCE_S,
     ).stdout  # fmt: skip
-    wall, cpu = (float(number) for number in output.split())
+    wall, cpu = (float(number) for number in output.splitlines()[-1].split())  # after the banner
     return Measured("plain Faust idiom", events, events / wall, cpu / events * 1e6)
 
 
