@@ -112,6 +112,7 @@ class HttpServer:
     def __init__(self, app: ASGIApp, host: str, port: int) -> None:
         config = uvicorn.Config(
             app,
+            http="httptools",  # said, so that nobody runs on the slower one by accident
             lifespan="off",  # bootstraps own what the application needs
             log_config=None,  # shared.logs has configured logging
             access_log=False,
