@@ -37,6 +37,9 @@ class Snapshot(Struct, frozen=True):
     resume
         Offset of ``training-examples`` from which to read on; what is in the model already is
         recognised by `learned`.
+    made_at
+        Offset of the record that it was made at. Whoever resumes learns nothing before: what was
+        waiting then must all be waiting again, or it would be learned in another order.
     learned
         Last example learned of each partition of ``customer-events``.
     watermarks
@@ -51,6 +54,7 @@ class Snapshot(Struct, frozen=True):
     at: int
     labels: int
     resume: int
+    made_at: int
     learned: dict[int, Identity]
     watermarks: dict[int, int]
     model: dict[str, Any]
@@ -75,6 +79,7 @@ class Learner:
         self.watermarks: dict[int, int] = {}
         self._learned: dict[int, Identity] = {}
         self._waiting: list[tuple[int, Identity, int, Example]] = []
+        self._complete_at = 0
         self._published_labels = 0
         self._published_at = 0
 
@@ -90,6 +95,7 @@ class Learner:
         learner._learned = dict(snapshot.learned)
         learner._published_labels = snapshot.labels
         learner._published_at = snapshot.at
+        learner._complete_at = snapshot.made_at
         return learner
 
     def take(self, offset: int, training: Training) -> list[Snapshot]:
@@ -111,6 +117,10 @@ class Learner:
             self._wait(offset, example)
         mark = training.watermark
         self.watermarks[mark.partition] = max(mark.at, self.watermarks.get(mark.partition, 0))
+        return self._learn_ready(offset) if offset >= self._complete_at else []
+
+    def _learn_ready(self, offset: int) -> list[Snapshot]:
+        """Learn what nothing earlier can follow any more."""
         ready = min(self.watermarks.values())
         snapshots = []
         while self._waiting and self._waiting[0][0] <= ready:
@@ -150,6 +160,7 @@ class Learner:
             at=at,
             labels=self.model.labels,
             resume=min([offset, *(waiting[2] for waiting in self._waiting)]),
+            made_at=offset,
             learned=dict(self._learned),
             watermarks=dict(self.watermarks),
             model=self.model.dump(),

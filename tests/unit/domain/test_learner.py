@@ -1,0 +1,148 @@
+"""The model depends on the training log alone: not on chance, repeats, or where one restarts."""
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain import learner as learner_module
+from shared.domain.features import FEATURES
+from shared.domain.learner import Learner, Snapshot
+from shared.domain.outputs import Example, Identity, Training, Watermark
+from shared.domain.policy import DAY_MS
+from shared.schemas.snapshots import encode_snapshot, snapshot_key
+
+STEP = 3  # labels between two snapshots, so that a few examples make many
+
+
+@pytest.fixture(autouse=True)
+def frequent_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learner_module, "_STEP", STEP)
+
+
+def example(partition: int, number: int, labelled_at: int) -> Example:
+    features = np.random.default_rng((partition, number)).normal(size=len(FEATURES)).tolist()
+    return Example(
+        origin=Identity(partition, number // 4, number % 4),
+        at=labelled_at - 29 * DAY_MS,
+        labelled_at=labelled_at,
+        features=features,
+        silent=(partition + number) % 3 == 0,
+        predicted=0.1 + 0.01 * number % 0.8,
+        heuristic=0.5,
+        model=0,
+        recent=number % 2 == 0,
+    )
+
+
+def partition_log(partition: int, gaps: Sequence[int], sizes: Sequence[int]) -> list[Training]:
+    """Return what one partition writes: its examples in order, with what it promises."""
+    times = (1 + np.cumsum(gaps)).tolist()
+    examples = [example(partition, n, at) for n, at in enumerate(times)]
+    records, start = [], 0
+    for size in [*sizes, len(examples)]:
+        some, rest = examples[start : start + size], examples[start + size :]
+        promised = (rest[0].labelled_at - 1) if rest else times[-1]
+        records.append(Training(Watermark(partition, promised), some))
+        start += size
+    return records
+
+
+def interleaved(logs: Sequence[list[Training]], random: Random) -> list[Training]:
+    """Merge the partitions' logs by chance, each in its own order; all report at first."""
+    waiting = [list(log) for log in logs]
+    merged = [Training(Watermark(number, 0), []) for number in range(len(logs))]
+    while any(waiting):
+        merged.append(random.choice([log for log in waiting if log]).pop(0))
+    return merged
+
+
+def learn(learner: Learner, log: Sequence[Training], start: int = 0) -> Iterator[Snapshot]:
+    for offset in range(start, len(log)):
+        yield from learner.take(offset, log[offset])
+
+
+def encoded(snapshot: Snapshot) -> bytes:
+    return encode_snapshot(snapshot_key("churn", snapshot.version), snapshot, b"secret")[0]
+
+
+def final(learner: Learner) -> bytes:
+    return encoded(learner._snapshot(0, 0))
+
+
+gaps = st.lists(st.sampled_from([0, 1, DAY_MS // 3, DAY_MS, 5 * DAY_MS]), min_size=1, max_size=25)
+partition_logs = st.lists(
+    st.tuples(gaps, st.lists(st.integers(0, 5), max_size=12)), min_size=1, max_size=3
+).map(lambda made: [partition_log(n, gaps, sizes) for n, (gaps, sizes) in enumerate(made)])
+
+
+@settings(max_examples=30, deadline=None)
+@given(partition_logs, st.randoms(use_true_random=False))
+def test_every_snapshot_and_the_log_after_it_give_the_same_models(
+    logs: list[list[Training]], random: Random
+) -> None:
+    log = interleaved(logs, random)
+    never_stopped = Learner()
+    published = list(learn(never_stopped, log))
+    for number, snapshot in enumerate(published):
+        resumed = Learner.resume(snapshot)
+        after = list(learn(resumed, log, snapshot.resume))
+        assert [encoded(one) for one in after] == [encoded(one) for one in published[number + 1 :]]
+        assert resumed.model.dump() == never_stopped.model.dump()
+
+
+@settings(max_examples=20, deadline=None)
+@given(partition_logs, st.randoms(use_true_random=False))
+def test_chance_in_the_order_of_partitions_does_not_reach_the_model(
+    logs: list[list[Training]], random: Random
+) -> None:
+    one, other = Learner(), Learner()
+    list(learn(one, interleaved(logs, random)))
+    list(learn(other, interleaved(logs, Random(1))))
+    assert one.model.dump() == other.model.dump()
+    assert one.metrics.dump() == other.metrics.dump()
+
+
+@settings(max_examples=20, deadline=None)
+@given(partition_logs, st.randoms(use_true_random=False))
+def test_what_comes_again_is_learned_once(logs: list[list[Training]], random: Random) -> None:
+    log = interleaved(logs, random)
+    repeated = log + log[len(logs) :]
+    for _ in range(5):
+        # A scorer that rebuilds its state writes a partition's records again, from the first on.
+        again = random.choice(logs)
+        place = random.randint(len(logs), len(repeated))
+        repeated[place:place] = [one for one in again if one in repeated[:place]]
+    once, twice = Learner(), Learner()
+    list(learn(once, log))
+    list(learn(twice, repeated))
+    assert final(once) == final(twice)
+
+
+def test_an_example_waits_until_every_partition_has_passed_its_time() -> None:
+    learner = Learner()
+    learner.take(0, Training(Watermark(0, 0), []))
+    learner.take(1, Training(Watermark(1, 0), []))
+    learner.take(2, Training(Watermark(0, 100), [example(0, 0, 100)]))
+    learner.take(3, Training(Watermark(1, 99), []))
+    assert learner.model.labels == 0
+    learner.take(4, Training(Watermark(1, 100), []))
+    assert learner.model.labels == 1
+
+
+def test_a_snapshot_is_due_after_a_day_that_brought_enough_and_after_many_labels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(learner_module, "_MOST", 5)
+    learner = Learner()
+    same_day = [example(0, n, DAY_MS + n) for n in range(6)]
+    snapshots = learner.take(0, Training(Watermark(0, 2 * DAY_MS - 1), same_day))
+    # Three on the first day are enough for a new day, then five within it.
+    assert [one.labels for one in snapshots] == [3]
+    more = [example(0, 6 + n, DAY_MS + 10 + n) for n in range(5)]
+    snapshots = learner.take(1, Training(Watermark(0, 2 * DAY_MS - 1), more))
+    assert [one.labels for one in snapshots] == [8]
+    assert [one.version for one in snapshots] == [2]
