@@ -7,6 +7,11 @@ from typing import Final
 
 _DAY_MS: Final = 24 * 3600 * 1000
 
+#: Largest record of ``customer-events``, in bytes.
+LARGEST_EVENTS_BYTES: Final = 4 * 1024 * 1024
+#: What is in a dead letter's headers, and Kafka's own part of a record, generously.
+_LETTER_OVERHEAD_BYTES: Final = 64 * 1024
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -40,6 +45,10 @@ def _log(days: int | None) -> dict[str, str]:
     return {"cleanup.policy": "delete", "retention.ms": str(retention)}
 
 
+def _up_to(size: int) -> dict[str, str]:
+    return {"max.message.bytes": str(size)}
+
+
 def _compacted(**more: str) -> dict[str, str]:
     return {"cleanup.policy": "compact", **more}
 
@@ -49,7 +58,7 @@ CUSTOMER_EVENTS: Final = Topic(
     "null (explicit partition), or the customer when another producer writes one event",
     "The log of everything known about customers: arrays of CloudEvents, ticks, control events",
     # Append time, because `now` must not trust a producer's clock (ARCHITECTURE.md, Time).
-    config={**_log(30), "message.timestamp.type": "LogAppendTime", "max.message.bytes": "4194304"},
+    config={**_log(30), "message.timestamp.type": "LogAppendTime", **_up_to(LARGEST_EVENTS_BYTES)},
 )
 CUSTOMER_STATE: Final = Topic(
     "customer-state",
@@ -90,7 +99,8 @@ DEAD_LETTER: Final = Topic(
     "null",
     "What could not be read: the original bytes, with error and origin in the headers",
     partitions=1,
-    config=_log(30),
+    # Must hold whatever could be written to customer-events, or the scorer could not go on.
+    config={**_log(30), **_up_to(LARGEST_EVENTS_BYTES + _LETTER_OVERHEAD_BYTES)},
 )
 ERASURES: Final = Topic(
     "erasures", "HMAC of the customer", "Who must not come back", partitions=1, config=_compacted()

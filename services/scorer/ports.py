@@ -8,7 +8,13 @@ from typing import Protocol
 
 from shared.domain.customer import CustomerTable
 from shared.domain.emission import Effects
-from shared.domain.partition import Position, Served
+from shared.domain.errors import TenureError
+from shared.domain.position import Position
+from shared.domain.scoring import Served
+
+
+class OwnershipLostError(TenureError):
+    """Another worker owns the partition now; this one must forget it."""
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ DEAD_LETTER: Final = {
     "partition": "Its partition there",
     "offset": "Its offset there",
     "index": "Its place in the record's array; empty for the whole record",
+    "truncated": "Present when the original was too large to keep whole: its size",
 }
 
 CONTRACTS: Final = (
