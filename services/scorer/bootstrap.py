@@ -22,7 +22,10 @@ from services.scorer.status import Status
 from services.scorer.stream import create_app
 from services.scorer.ticks import KafkaTicks
 from services.scorer.trainer import Trainer
+from shared import topics
 from shared.adapters.health import Health, health_server
+from shared.adapters.kafka_admin import topic_admin
+from shared.domain.errors import TenureError
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -31,9 +34,39 @@ log = structlog.get_logger(__name__)
 EXIT_SOFTWARE = 70
 
 
+class UnfitTopicsError(TenureError):
+    """Topics are missing, or their partitions do not fit together."""
+
+
+class StreamCrashedError(TenureError):
+    """Faust gave up."""
+
+
 def owner_of(partitions: int) -> Callable[[str], int]:
     """Return the Java client's default partitioner for so many partitions."""
     return lambda customer: (murmur2(customer.encode()) & 0x7FFFFFFF) % partitions
+
+
+def require_topics(settings: Settings) -> None:
+    """Check that what the scorer reads and writes is there; blocks for as long as Kafka takes.
+
+    Raises
+    ------
+    UnfitTopicsError
+        Naming each topic and what to do about it.
+
+    """
+    events = settings.topic(topics.CUSTOMER_EVENTS.name)
+    with topic_admin(settings) as admin:
+        differences = admin.check().differences
+    unfit = [
+        f"{one.topic}: {one.what}, expected {one.expected}. {one.remedy}"
+        for one in differences
+        # How many partitions customer-events has is its own affair: the others follow it.
+        if one.what == "missing" or (one.what == "partitions" and one.topic != events)
+    ]
+    if unfit:
+        raise UnfitTopicsError("Kafka's topics do not fit.\n" + "\n".join(unfit))
 
 
 def end_process(error: BaseException) -> None:
@@ -48,21 +81,28 @@ async def run(
     store: StateStore | None = None,
     fail: Callable[[BaseException], None] = end_process,
 ) -> None:
-    """Run a scorer until SIGTERM or SIGINT."""
+    """Run a scorer until SIGTERM or SIGINT.
+
+    Raises
+    ------
+    UnfitTopicsError
+        Topics are missing, or do not fit together; nothing was started.
+
+    """
+    await asyncio.to_thread(require_topics, settings)
     async with contextlib.AsyncExitStack() as stack:
         ticks = await _started(stack, KafkaTicks(settings))
-        partitions = await ticks.partitions()
         models = await _started(stack, KafkaModels(settings))
         scorer = Scorer(
             store=store or KafkaStateStore(settings),
             models=models,
             ticks=ticks,
-            owner=owner_of(partitions),
+            owner=owner_of(await ticks.partitions()),
             policy=settings.policy(),
             tick_after_s=settings.tick_after_s,
             fail=fail,
         )
-        trainer = Trainer(settings, models, fail)
+        trainer = Trainer(settings, models)
         app = create_app(settings, scorer)
         health, status = Health(), Status(app, scorer, trainer, settings)
         health.add_check("stream", status.unready)
@@ -73,8 +113,7 @@ async def run(
         for forever in (scorer.tick_forever(), trainer.run(), status.watch_forever(fail)):
             _background(stack, forever, fail)
         app.finalize()
-        await app.start()
-        await _stop_signal(app)
+        await _serve(app, fail)
         health.drain()
         await scorer.release()
         await app.stop()
@@ -101,7 +140,13 @@ def _background(
 ) -> None:
     task = asyncio.create_task(forever)
     task.add_done_callback(partial(_ended, fail))
-    stack.callback(task.cancel)
+    stack.push_async_callback(_cancelled, task)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    """Cancel a task and see it out, before what it uses is closed."""
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _ended(fail: Callable[[BaseException], None], task: asyncio.Task[None]) -> None:
@@ -109,14 +154,29 @@ def _ended(fail: Callable[[BaseException], None], task: asyncio.Task[None]) -> N
         fail(error)
 
 
-async def _stop_signal(app: faust.App) -> None:
-    """Wait for a signal to stop, or for Faust to give up."""
+async def _serve(app: faust.App, fail: Callable[[BaseException], None]) -> None:
+    """Run the stream until a signal asks to stop; a stream that crashed ends the process."""
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    waiting = [asyncio.create_task(asked.wait()), asyncio.create_task(app.wait_until_stopped())]
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()
+    try:
+        await app.start()
+        await _first(asked.wait(), app.wait_until_stopped())
+        _raise_crash(app)
+    except Exception as error:
+        # Faust's threads would keep the process from ending by itself.
+        fail(error)
+        raise
+
+
+def _raise_crash(app: faust.App) -> None:
     if app.crashed:
-        raise RuntimeError("the stream crashed") from app.crash_reason
+        raise StreamCrashedError(repr(app.crash_reason)) from app.crash_reason
+
+
+async def _first(*waits: Coroutine[None, None, object]) -> None:
+    """Wait for the first, and drop the others."""
+    tasks = [asyncio.create_task(one) for one in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -10,53 +11,67 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from shared import topics
 from shared.domain.churn import ChurnModel, ModelStateError
 from shared.domain.learner import Snapshot
-from shared.domain.partition import Served
+from shared.domain.scoring import Served
 from shared.schemas.snapshots import SIGNATURE_HEADER, SnapshotError, decode_snapshot
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+_FETCH_MS: Final = 200
+
 
 class KafkaModels:
-    """Reads ``churn-models`` as far as it goes, each time somebody asks for what is not known."""
+    """Reads ``churn-models`` as far as it goes, each time somebody asks for what is not known.
+
+    A transaction becomes visible partition by partition, so whoever has read that a version is
+    activated may be ahead of the snapshot itself. Therefore the end up to which is read is that of
+    everything written; reading committed records up to there waits for what is under way.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._secret = settings.model_key.get_secret_value().encode()
         self._tp = TopicPartition(settings.topic(topics.CHURN_MODELS.name), 0)
         self._reading = asyncio.Lock()
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumers: list[AIOKafkaConsumer] = []
         self._snapshots: dict[int, Snapshot] = {}
 
     async def start(self) -> None:
         """Connect."""
-        self._consumer = AIOKafkaConsumer(
+        self._consumers = [
+            self._consumer(level) for level in ("read_committed", "read_uncommitted")
+        ]
+        for consumer in self._consumers:
+            await consumer.start()
+        committed, _ = self._consumers
+        committed.assign([self._tp])
+        await committed.seek_to_beginning(self._tp)
+
+    def _consumer(self, isolation_level: str) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
-            isolation_level="read_committed",
+            isolation_level=isolation_level,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
         )
-        await self._consumer.start()
-        self._consumer.assign([self._tp])
-        await self._consumer.seek_to_beginning(self._tp)
 
     async def stop(self) -> None:
         """Disconnect."""
-        if self._consumer is not None:
-            await self._consumer.stop()
+        for consumer in self._consumers:
+            await consumer.stop()
 
     async def get(self, version: int) -> Served | None:
         """Return a version, or None when it is not there or cannot be trusted."""
         if version not in self._snapshots:
             await self.catch_up()
-        return self._served(self._snapshots.get(version))
+        return _served(self._snapshots.get(version))
 
     async def at_most(self, version: int) -> Served | None:
         """Return the newest trusted version up to ``version``."""
         if version and version not in self._snapshots:
             await self.catch_up()
         known = [number for number in self._snapshots if number <= version]
-        return self._served(self._snapshots[max(known)]) if known else None
+        return _served(self._snapshots[max(known)]) if known else None
 
     async def latest(self) -> Snapshot | None:
         """Return the newest trusted snapshot that is published now."""
@@ -66,12 +81,10 @@ class KafkaModels:
     async def catch_up(self) -> None:
         """Read on to the end of the topic as it is now."""
         async with self._reading:
-            consumer = self._consumer
-            if consumer is None:
-                raise RuntimeError("not started")
-            end = (await consumer.end_offsets([self._tp]))[self._tp]
-            while await consumer.position(self._tp) < end:
-                found = await consumer.getmany(self._tp, timeout_ms=200)
+            committed, written = self._consumers
+            end = (await written.end_offsets([self._tp]))[self._tp]
+            while await committed.position(self._tp) < end:
+                found = await committed.getmany(self._tp, timeout_ms=_FETCH_MS)
                 for record in found.get(self._tp, ()):
                     self._take(record.key, record.value, dict(record.headers))
 
@@ -87,8 +100,8 @@ class KafkaModels:
             return
         self._snapshots[snapshot.version] = snapshot
 
-    @staticmethod
-    def _served(snapshot: Snapshot | None) -> Served | None:
-        if snapshot is None:
-            return None
-        return Served(snapshot.version, ChurnModel.load(snapshot.model).scorer())
+
+def _served(snapshot: Snapshot | None) -> Served | None:
+    if snapshot is None:
+        return None
+    return Served(snapshot.version, ChurnModel.load(snapshot.model).scorer())

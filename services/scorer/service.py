@@ -6,19 +6,20 @@ Free of transport: `services.scorer.stream` feeds it records, ports give it stat
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
 
-from services.scorer.ports import Models, StateStore, Ticks
+from services.scorer.ports import Models, PartitionStore, StateStore, Ticks
 from services.scorer.worker import Acknowledge, PartitionWorker
 from shared import metrics
 from shared.domain.batch import Record
-from shared.domain.partition import Partition, cold_model
+from shared.domain.errors import TenureError
+from shared.domain.partition import Partition
 from shared.domain.policy import Policy
+from shared.domain.scoring import cold_model
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,10 @@ log = structlog.get_logger(__name__)
 _HISTORY_MS: Final = 3_600_000
 _HISTORY_PATIENCE_S: Final = 300.0
 _TICK_CHECK_S: Final = 1.0
+
+
+class ReleasedError(TenureError):
+    """The partitions that were to be opened belong to another scorer by now."""
 
 
 class Scorer:
@@ -44,8 +49,8 @@ class Scorer:
         Silence of a partition after which its time is moved.
     fail
         Ends the process; called with an error that it cannot go on after.
-    wall_ms
-        The wall clock, for ticks alone.
+    wall_ms, monotonic
+        Clocks, for ticks alone: epoch milliseconds, and seconds that never jump.
 
     """
 
@@ -60,6 +65,7 @@ class Scorer:
         tick_after_s: float,
         fail: Callable[[BaseException], None],
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._models = models
@@ -69,7 +75,10 @@ class Scorer:
         self._tick_after_s = tick_after_s
         self._fail = fail
         self._wall_ms = wall_ms
+        self._monotonic = monotonic
         self._assigning = asyncio.Lock()
+        self._opening: asyncio.Task[None] | None = None
+        self._heard: dict[int, float] = {}
         self.workers: dict[int, PartitionWorker] = {}
 
     async def assign(self, partitions: set[int]) -> dict[int, int]:
@@ -77,31 +86,48 @@ class Scorer:
 
         What was owned before is given up first: after a rebalance another worker may have written,
         and only the changelog knows.
+
+        Raises
+        ------
+        ReleasedError
+            `release` was called meanwhile, and nothing is owned.
+
         """
         async with self._assigning:
-            await self._stop(set(self.workers))
-            await asyncio.gather(*(self._open(partition) for partition in sorted(partitions)))
+            await self._stop()
+            self._opening = asyncio.create_task(self._open_all(partitions))
+            try:
+                await self._opened(self._opening)
+            finally:
+                self._opening = None
             return {number: worker.partition.offset for number, worker in self.workers.items()}
 
     async def release(self) -> None:
-        """Own nothing; what was folded is committed."""
+        """Own nothing; what was folded is committed, what is being restored is let go."""
+        if self._opening is not None:
+            self._opening.cancel()
         async with self._assigning:
-            await self._stop(set(self.workers))
+            await self._stop()
 
     async def submit(self, partition: int, record: Record, acknowledge: Acknowledge) -> None:
         """Take a record; one of a partition that is not owned (any more) is left to its owner."""
         worker = self.workers.get(partition)
         if worker is not None:
+            self._heard[partition] = self._monotonic()
             await worker.submit(record, acknowledge)
 
     async def tick_forever(self) -> None:
         """Move the time of partitions that have been silent."""
         while True:
             await asyncio.sleep(_TICK_CHECK_S)
-            for number, worker in list(self.workers.items()):
-                if self._is_silent(worker):
-                    worker.last_record_at = time.monotonic()
-                    await self._ticks.tick(number, self._wall_ms())
+            await self.tick_silent()
+
+    async def tick_silent(self) -> None:
+        """Tick each partition that has been silent for long enough, once for each silence."""
+        for number, worker in list(self.workers.items()):
+            if self._is_silent(number, worker):
+                self._heard[number] = self._monotonic()
+                await self._ticks.tick(number, self._wall_ms())
 
     def status(self) -> dict[str, Any]:
         """Return what this scorer owns, for people and for tests."""
@@ -111,26 +137,50 @@ class Scorer:
             }
         }
 
-    def _is_silent(self, worker: PartitionWorker) -> bool:
+    def _is_silent(self, number: int, worker: PartitionWorker) -> bool:
         """Tell whether time stands still; a partition nobody wrote to yet has none to move."""
         now = worker.partition.now
         behind = self._wall_ms() - now > _HISTORY_MS
         patience = _HISTORY_PATIENCE_S if behind else self._tick_after_s
-        return now > 0 and time.monotonic() - worker.last_record_at > patience
+        return now > 0 and self._monotonic() - self._heard[number] > patience
+
+    async def _opened(self, opening: asyncio.Task[None]) -> None:
+        """Wait until all partitions are open, or until one cannot be."""
+        try:
+            await opening
+        except asyncio.CancelledError:
+            if asyncio.current_task().cancelling():  # type: ignore[union-attr]  # we are in one
+                raise
+            raise ReleasedError("the partitions were taken away while they were restored") from None
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    async def _open_all(self, partitions: set[int]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for partition in sorted(partitions):
+                group.create_task(self._open(partition))
 
     async def _open(self, number: int) -> None:
         store = await self._store.open(number)
         try:
-            restored = await store.restore()
-            position = restored.position
-            model = await self._models.at_most(position.model) or cold_model()
+            partition = await self._restored(number, store)
         except BaseException:
             await store.close()
             raise
+        worker = PartitionWorker(
+            partition, store=store, models=self._models, policy=self._policy, fail=self._fail
+        )
+        self.workers[number], self._heard[number] = worker, self._monotonic()
+        worker.start()
+
+    async def _restored(self, number: int, store: PartitionStore) -> Partition:
+        restored = await store.restore()
+        position = restored.position
+        model = await self._models.at_most(position.model) or cold_model()
         if model.version != position.model:
             log.error("model refused", version=position.model, serving=model.version)
             metrics.SCORER_MODELS_REFUSED.inc()
-        partition = Partition(number, self._owner, self._policy, restored.table, position, model)
         metrics.SCORER_RESTORED_RECORDS.inc(restored.records)
         metrics.SCORER_RESTORE_SECONDS.observe(restored.seconds)
         log.info(
@@ -138,16 +188,11 @@ class Scorer:
             customers=len(restored.table), records=restored.records,
             seconds=round(restored.seconds, 3), model=position.model,
         )  # fmt: skip
-        worker = PartitionWorker(
-            partition, store=store, models=self._models, policy=self._policy, fail=self._fail
-        )
-        self.workers[number] = worker
-        worker.start()
+        return Partition(number, self._owner, self._policy, restored.table, position, model)
 
-    async def _stop(self, partitions: set[int]) -> None:
-        stopping = [self.workers.pop(number) for number in partitions]
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.gather(*(worker.stop() for worker in stopping))
+    async def _stop(self) -> None:
+        stopping, self.workers = list(self.workers.values()), {}
+        await asyncio.gather(*(worker.stop() for worker in stopping))
 
 
 def _describe(worker: PartitionWorker) -> dict[str, Any]:

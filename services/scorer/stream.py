@@ -12,10 +12,11 @@ from typing import Any, Final, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, EventT
 
-from services.scorer.service import Scorer
+from services.scorer.service import ReleasedError, Scorer
 from shared import topics
 from shared.domain.batch import Record
 from shared.settings import Settings
@@ -35,25 +36,72 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class _Consumer(driver.Consumer):
-    """Seeks to where the restored state stands, not to what was committed."""
+    """Reads on from where the restored state stands, not from what was committed.
+
+    Attributes
+    ----------
+    scorer
+        Owns what this consumer is assigned.
+    feeding
+        Generation of the group whose partitions are restored and sought; None while there is
+        none. A record of another generation is dropped: it is read again, by us or by another.
+
+    """
 
     scorer: Scorer
     events_topic: str
+    feeding: int | None = None
+    _generation: int | None = None
 
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Stop the flow, then commit what was folded and let go of everything."""
+        self._generation = self.feeding = None
+        await super().on_partitions_revoked(revoked)
+        await self.scorer.release()
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Remember which generation of the group the coming `restore` is for."""
+        self._generation = generation_id
+        await super().on_partitions_assigned(assigned, generation_id)
+
     async def perform_seek(self) -> None:
+        """Do nothing; `restore` has sought.
+
+        Faust calls this after `restore`, and also when it notices in the middle of a fetch that a
+        rebalance has begun: what is assigned then may be another scorer's already.
+        """
+
+    async def restore(self) -> None:
         """Restore the assigned partitions and seek each behind its state.
 
         Faust calls this after each rebalance, before it lets records flow.
+
+        Raises
+        ------
+        IllegalStateError
+            The group is rebalancing again; Faust then waits for the next assignment.
+
         """
-        await super().perform_seek()
+        generation = self._generation
+        self._still(generation)
         mine = {tp.partition for tp in self.assignment() if tp.topic == self.events_topic}
-        for partition, offset in (await self.scorer.assign(mine)).items():
-            tp = TP(self.events_topic, partition)
-            await self.seek(tp, offset)
-            self._committed_offset[tp] = offset
+        try:
+            offsets = await self.scorer.assign(mine)
+        except ReleasedError as error:
+            raise IllegalStateError(str(error)) from error
+        self._still(generation)
+        seek = {TP(self.events_topic, number): offset for number, offset in offsets.items()}
+        await self.seek_wait(seek)
+        self._still(generation)
+        self._committed_offset.update(seek)
+        self.feeding = generation
+
+    def _still(self, generation: int | None) -> None:
+        if generation is None or generation != self._generation:
+            raise IllegalStateError("the group is rebalancing again")
 
 
 def create_app(settings: Settings, scorer: Scorer) -> faust.App:
@@ -93,14 +141,18 @@ def create_app(settings: Settings, scorer: Scorer) -> faust.App:
     @app.agent(channel, name="scorer")
     async def score(stream: faust.StreamT[bytes]) -> None:
         async for event in cast("Any", stream).noack().events():
-            await scorer.submit(event.message.partition, _record(event), event.ack)
+            if event.message.generation_id == _consumer(app).feeding:
+                await scorer.submit(event.message.partition, _record(event), event.ack)
 
-    @app.on_partitions_revoked.connect  # type: ignore[arg-type]  # the signal's type is too wide
-    async def release(_: faust.App, revoked: set[TP], **__: object) -> None:
-        if revoked:
-            await scorer.release()
+    @app.on_rebalance_complete.connect
+    async def restore(*_: object, **__: object) -> None:
+        await _consumer(app).restore()
 
     return app
+
+
+def _consumer(app: faust.App) -> _Consumer:
+    return cast("_Consumer", app.consumer)
 
 
 def _record(event: EventT[bytes]) -> Record:

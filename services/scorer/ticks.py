@@ -6,10 +6,8 @@ from datetime import UTC, datetime
 
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from shared import topics
-from shared.domain.errors import TenureError
 from shared.settings import Settings
 
 
@@ -33,21 +31,11 @@ class KafkaTicks:
             await self._producer.stop()
 
     async def partitions(self) -> int:
-        """Return how many partitions ``customer-events`` has.
-
-        Raises
-        ------
-        MissingTopicError
-            The topic does not exist.
-
-        """
+        """Return how many partitions ``customer-events`` has."""
         if self._producer is None:
             raise RuntimeError("not started")
         topic = self._settings.topic(topics.CUSTOMER_EVENTS.name)
-        try:
-            return len(await self._producer.partitions_for(topic))
-        except KafkaError as error:
-            raise MissingTopicError(topic) from error
+        return len(await self._producer.partitions_for(topic))
 
     async def tick(self, partition: int, now_ms: int) -> None:
         """Append a tick; a second owner's tick of the same silence does no harm."""
@@ -68,10 +56,3 @@ def _tick(partition: int, now_ms: int) -> bytes:
             "data": {},
         }
     )
-
-
-class MissingTopicError(TenureError):
-    """The cluster has no such topic."""
-
-    def __init__(self, topic: str) -> None:
-        super().__init__(f"Kafka has no topic {topic!r}. Create the topics with `tenure topics`")

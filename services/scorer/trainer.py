@@ -11,8 +11,7 @@ learns the log behind it again, to the same bits.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 
 from services.scorer.models import KafkaModels
-from shared import metrics, topics
+from shared import topics
 from shared.domain.learner import Learner, Snapshot
 from shared.domain.outputs import Training
 from shared.schemas.snapshots import SIGNATURE_HEADER, encode_snapshot, snapshot_key
@@ -31,33 +30,42 @@ from shared.settings import Settings
 log = structlog.get_logger(__name__)
 
 MODEL: Final = "churn"
+_FETCH_MS: Final = 500
+_FETCH_RECORDS: Final = 100
 _decode = msgspec.json.Decoder(Training).decode
 
 
-class Trainer:
-    """Runs beside a scorer; learns while the group gives it the training log."""
+@dataclass(frozen=True)
+class _Reign:
+    """What the trainer has while the group's training log is its own."""
 
-    def __init__(
-        self, settings: Settings, models: KafkaModels, fail: Callable[[BaseException], None]
-    ) -> None:
+    generation: int
+    learner: Learner
+    producer: AIOKafkaProducer
+
+
+class Trainer:
+    """Runs beside a scorer; learns while the group gives it the training log.
+
+    One task does everything in order; the group's listener only counts generations. So a hand-over
+    never meets a half-made trainer: whatever was begun for a generation that is over is dropped.
+    """
+
+    def __init__(self, settings: Settings, models: KafkaModels) -> None:
         self._settings = settings
         self._models = models
-        self._fail = fail
         self._secret = settings.model_key.get_secret_value().encode()
         self._tp = TopicPartition(settings.topic(topics.TRAINING_EXAMPLES.name), 0)
-        self._producer: AIOKafkaProducer | None = None
-        self.learner: Learner | None = None
+        self._generation = 0
+        self._reign: _Reign | None = None
+
+    @property
+    def learner(self) -> Learner | None:
+        """What has been learned, while this process is the trainer."""
+        return None if self._reign is None else self._reign.learner
 
     async def run(self) -> None:
         """Learn until cancelled."""
-        try:
-            await self._run()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001  # whatever it is, the process ends with it
-            self._fail(error)
-
-    async def _run(self) -> None:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
             group_id=self._settings.topic("tenure-trainer"),
@@ -67,68 +75,74 @@ class Trainer:
             session_timeout_ms=round(self._settings.session_timeout_s * 1000),
             heartbeat_interval_ms=round(self._settings.session_timeout_s * 1000 / 4),
         )
-        consumer.subscribe([self._tp.topic], listener=_Forget(self))
-        await consumer.start()
+        consumer.subscribe([self._tp.topic], listener=_Generations(self))
         try:
+            await consumer.start()
             while True:
                 await self._step(consumer)
         finally:
+            await self._abdicate()
             await consumer.stop()
-            await self.forget()
+
+    def next_generation(self) -> None:
+        """Start over from the published snapshot, whatever changed in the group."""
+        self._generation += 1
 
     async def _step(self, consumer: AIOKafkaConsumer) -> None:
-        if self._tp in consumer.assignment() and self.learner is None:
-            await self._take_over(consumer)
-        learner = self.learner
-        found = await consumer.getmany(timeout_ms=500, max_records=100)
+        if self._reign is None or not self._is_current(self._reign.generation):
+            await self._abdicate()
+            if self._tp in consumer.assignment():
+                await self._take_over(consumer)
+        found = await consumer.getmany(timeout_ms=_FETCH_MS, max_records=_FETCH_RECORDS)
         for record in found.get(self._tp, ()):
-            if learner is None or learner is not self.learner:
+            if self._reign is None or not self._is_current(self._reign.generation):
                 return  # read before the log was given to another, or was sought back
-            for snapshot in learner.take(record.offset, _decode(record.value)):
-                if not await self._publish(snapshot):
-                    return
+            await self._learn(self._reign, record.offset, _decode(record.value))
             await asyncio.sleep(0)  # learning holds the loop for a while; let the scorer in
-        if learner is not None:
-            metrics.MODEL_LABELS.set(learner.model.labels)
+
+    def _is_current(self, generation: int) -> bool:
+        return generation == self._generation
 
     async def _take_over(self, consumer: AIOKafkaConsumer) -> None:
         """Shut the former trainer out, then resume from what it last published."""
-        await self.forget()
-        self._producer = AIOKafkaProducer(
+        generation = self._generation
+        producer = AIOKafkaProducer(
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
             transactional_id=self._settings.topic("trainer"),
             max_request_size=8_000_000,
         )
-        await self._producer.start()
-        snapshot = await self._models.latest()
-        self.learner = Learner.resume(snapshot) if snapshot else Learner()
-        if snapshot:
-            consumer.seek(self._tp, snapshot.resume)
-        else:
-            await consumer.seek_to_beginning(self._tp)
-        log.info("trainer took over", version=snapshot.version if snapshot else 0)
+        try:
+            await producer.start()
+            snapshot = await self._models.latest()
+        except BaseException:
+            await producer.stop()
+            raise
+        learner = Learner.resume(snapshot) if snapshot else Learner()
+        self._reign = _Reign(generation, learner, producer)
+        if self._is_current(generation):  # else the log may be another's, and cannot be sought
+            consumer.seek(self._tp, snapshot.resume if snapshot else 0)
+            log.info("trainer took over", version=learner.version)
 
-    async def forget(self) -> None:
+    async def _abdicate(self) -> None:
         """Stop being the trainer."""
-        self.learner = None
-        if self._producer is not None:
-            producer, self._producer = self._producer, None
-            with contextlib.suppress(ProducerFenced, InvalidProducerEpoch):
-                await producer.stop()
+        reign, self._reign = self._reign, None
+        if reign is not None:
+            await reign.producer.stop()
 
-    async def _publish(self, snapshot: Snapshot) -> bool:
+    async def _learn(self, reign: _Reign, offset: int, training: Training) -> None:
+        for snapshot in reign.learner.take(offset, training):
+            if not await self._published(reign.producer, snapshot):
+                return
+
+    async def _published(self, producer: AIOKafkaProducer, snapshot: Snapshot) -> bool:
         """Publish a snapshot and activate it; False when another trainer has taken over."""
-        producer = self._producer
-        if producer is None:
-            return False
         try:
             async with producer.transaction():
                 await self._send(producer, snapshot)
         except (ProducerFenced, InvalidProducerEpoch):
             log.warning("trainer was replaced", version=snapshot.version)
-            await self.forget()
+            await self._abdicate()
             return False
-        metrics.MODEL_VERSION.set(snapshot.version)
         return True
 
     async def _send(self, producer: AIOKafkaProducer, snapshot: Snapshot) -> None:
@@ -158,19 +172,19 @@ class Trainer:
         }
 
 
-class _Forget(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
-    """Whatever changes in the group, start over from the published snapshot."""
+class _Generations(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    """Tells the trainer that something changed in its group."""
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         del revoked
-        await self._trainer.forget()
+        self._trainer.next_generation()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         del assigned
-        await self._trainer.forget()
+        self._trainer.next_generation()
 
 
 def _activation(snapshot: Snapshot) -> bytes:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
@@ -84,8 +84,8 @@ class PartitionWorker:
         self._records: asyncio.Queue[tuple[Record, Acknowledge]] = asyncio.Queue(_QUEUED)
         self._folded: asyncio.Queue[_Folded] = asyncio.Queue(_FOLDS_AHEAD)
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
         self.durable = partition.position
-        self.last_record_at = time.monotonic()
 
     def start(self) -> None:
         """Begin to fold and to commit."""
@@ -95,14 +95,16 @@ class PartitionWorker:
         ]
 
     async def submit(self, record: Record, acknowledge: Acknowledge) -> None:
-        """Queue a record; waits when too many are queued."""
-        self.last_record_at = time.monotonic()
-        await self._records.put((record, acknowledge))
+        """Queue a record; waits when too many are queued. After `stop` it is dropped."""
+        if not self._stopping:
+            await self._records.put((record, acknowledge))
 
     async def stop(self) -> None:
         """Commit what was folded, leave the rest to the next owner, and let go."""
+        self._stopping = True
         fold, commit = self._tasks
         fold.cancel()
+        self._drop_queued()
         joined = asyncio.create_task(self._folded.join())
         await asyncio.wait({joined, commit}, return_when=asyncio.FIRST_COMPLETED)
         for task in (joined, commit):
@@ -110,9 +112,14 @@ class PartitionWorker:
         await asyncio.gather(fold, commit, joined, return_exceptions=True)
         await self._store.close()
 
-    async def _guarded(self, forever: asyncio.Future[None] | object) -> None:
+    def _drop_queued(self) -> None:
+        """Empty the queue, so that a `submit` that waits for a place in it goes on."""
+        while not self._records.empty():
+            self._records.get_nowait()
+
+    async def _guarded(self, forever: Coroutine[None, None, None]) -> None:
         try:
-            await forever  # type: ignore[misc]  # a coroutine of ours
+            await forever
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  # whatever it is, the process ends with it
