@@ -45,7 +45,7 @@ happenings = st.builds(
     kind=st.sampled_from(
         ["purchase"] * 4
         + ["usage", "refund", "closed", "activated", "consent_given", "contact", "cost"]
-        + ["tick", "model", "far"]
+        + ["tick", "model", "model", "far"]
     ),
     number=st.integers(0, 30),
 )

@@ -181,6 +181,12 @@ def test_what_an_event_does_to_a_row(event: Json, expected: dict[str, object]) -
     assert view(event) == {"at": T0, "identity": identity, **nothing, **expected}
 
 
+@given(st.integers(-(10**9), 10**9), st.integers(-100, 100))
+def test_margins_of_whole_cents_and_percents_are_whole_micros(cents: int, percent: int) -> None:
+    event = purchase("a", T0, cents / 100, margin=percent / 100)
+    assert (view(event)["amount"], view(event)["margin"]) == (cents * 10_000, cents * percent * 100)
+
+
 # -- accepted = applied + duplicates + dead letters + misplaced + controls, whatever comes
 
 

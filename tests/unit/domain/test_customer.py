@@ -116,6 +116,11 @@ def test_money_is_rounded_to_micros(amount: float, expected: int) -> None:
     assert micros(np.array([amount])).tolist() == [expected]
 
 
+@given(st.integers(-(10**11), 10**11))
+def test_cents_are_whole_micros(cents: int) -> None:
+    assert micros(np.array([cents / 100])).tolist() == [cents * 10_000]
+
+
 def test_a_row_can_be_read_by_people() -> None:
     table = table_of(ANNA, pending=2)
     table.rows["events"][0] = 17

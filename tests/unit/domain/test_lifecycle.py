@@ -25,7 +25,6 @@ from tests.unit.domain.histories import (
     live,
     partition,
     purchase,
-    record,
     row_of,
     run,
     tick,
@@ -36,7 +35,13 @@ WEEK = 7 * DAY_MS
 
 
 def moves(events: list[Json], policy: Policy = POLICY) -> list[Transition]:
-    return run(partition(policy), live(events), range(len(events)), policy=policy).transitions
+    found = run(partition(policy), live(events), range(len(events)), policy=policy).transitions
+    assert all(is_known(move) for move in found)
+    return found
+
+
+def is_known(move: Transition) -> bool:
+    return STAGES.index(move.after) in TRANSITIONS[STAGES.index(move.before)]
 
 
 def weekly(weeks: int, start: int = T0, customer: str = "a") -> list[Json]:
@@ -113,18 +118,33 @@ def test_a_review_comes_before_the_event_that_moves_time_past_it() -> None:
     assert ordinals == sorted(set(ordinals))
 
 
-def test_a_late_event_brings_the_end_of_a_stage_forward() -> None:
-    """The second visit makes the rhythm faster: 21 days of silence become 20 and a bit."""
-    target = partition()
-    last = T0 + 12 * HOUR_MS
-    row_visits = [purchase("a", last), tick(last + 20 * DAY_MS + 2 * HOUR_MS)]
-    late = [purchase("a", last - n * DAY_MS) for n in (1, 2)]
-    run(target, live(row_visits))
-    run(target, [record(2, late, last + 21 * DAY_MS)])
-    rhythm = (2 * DAY_MS + POLICY.horizon_ms / 2) / 3
-    dormant = last + round(min(4 * rhythm, 0.75 * POLICY.horizon_ms))
-    found = run(target, live([tick(last + 23 * DAY_MS)], offset=3)).transitions
-    assert [(move.after, move.at) for move in found][:1] == [("dormant", mark_after(dormant))]
+CROWD = [f"c{n}" for n in range(20)]  # reviewed at many times of the day
+
+
+def test_a_short_horizon_ends_in_time_for_everyone() -> None:
+    policy = replace(POLICY, horizon_ms=DAY_MS)
+    last = T0 + 11 * HOUR_MS
+    found = moves([*(purchase(who, last) for who in CROWD), tick(last + 3 * DAY_MS)], policy)
+    for stage, silence in (("dormant", 18 * HOUR_MS), ("lapsed", DAY_MS)):
+        ends = {move.customer: move.at for move in found if move.after == stage}
+        assert ends == dict.fromkeys(CROWD, mark_after(last + silence))
+
+
+def test_late_events_that_make_the_rhythm_faster_bring_its_end_forward() -> None:
+    last = T0 + 20 * DAY_MS
+    visits = [purchase(who, last) for who in CROWD]
+    late = [purchase(who, last - n * DAY_MS) for who in CROWD for n in range(1, 10)]
+    end = last + round(4 * (9 * DAY_MS + POLICY.horizon_ms / 2) / 10)  # 9.2 days
+    events = [*visits, tick(end - HOUR_MS), *late, tick(end + DAY_MS)]
+    found = {move.customer: move.at for move in moves(events) if move.after == "dormant"}
+    assert found == dict.fromkeys(CROWD, mark_after(end))
+
+
+def test_a_fast_rhythm_allows_an_eighth_of_the_horizon() -> None:
+    policy = replace(POLICY, horizon_ms=80 * DAY_MS)
+    visits = [purchase("a", T0 + n * DAY_MS) for n in range(60)]
+    found = moves([*visits, tick(T0 + 100 * DAY_MS)], policy)
+    assert (found[-1].after, found[-1].at) == ("dormant", mark_after(T0 + 69 * DAY_MS))
 
 
 # -- coming back
@@ -213,7 +233,7 @@ def test_only_known_transitions_are_made(history: list[list[Happening]], policy:
     where = dict.fromkeys(target.table.ids, "prospect")
     for move in found:
         assert move.before == where[move.customer]
-        assert STAGES.index(move.after) in TRANSITIONS[STAGES.index(move.before)]
+        assert is_known(move)
         assert move.reason in REASONS
         where[move.customer] = move.after
     for customer, stage in where.items():

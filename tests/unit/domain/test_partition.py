@@ -22,6 +22,7 @@ from tests.unit.domain.histories import (
     HOUR_MS,
     T0,
     Json,
+    activation,
     balanced,
     contact,
     cost,
@@ -31,6 +32,7 @@ from tests.unit.domain.histories import (
     restored,
     row_of,
     run,
+    served,
     states,
     tick,
 )
@@ -77,7 +79,7 @@ def rechunked(events: list[Json], sizes: list[int], appended: int) -> list[Recor
     return records
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(histories, st.integers(0, 12), st.randoms(use_true_random=False))
 def test_going_on_after_a_restore_equals_never_having_stopped(
     history: list[list[Happening]], stop: int, random: Random
@@ -87,6 +89,7 @@ def test_going_on_after_a_restore_equals_never_having_stopped(
     never, first = partition(owner=elsewhere), partition(owner=elsewhere)
     all_of_it = run(never, records, [stop], MODELS)
     before = run(first, records[:stop], models=MODELS)
+    assert before.changelog == states(first)
     keys = list(before.changelog)
     random.shuffle(keys)
     again = partition(
@@ -195,6 +198,18 @@ def test_changed_states_alone_are_written() -> None:
     run(target, [record(0, [purchase(who, T0) for who in "abc"], T0)])
     history = run(target, [record(1, [purchase("b", T0 + 1)], T0 + 1)])
     assert list(history.changelog) == [b"b"]
+
+
+def test_whom_a_change_of_model_moved_is_written() -> None:
+    target = partition()
+    run(target, [record(0, [purchase(who, T0) for who in "abc"], T0)])
+    history = run(target, [record(1, [activation(T0, 4)], T0)], models={4: served(4, lean=3.0)})
+    assert set(history.changelog) == {b"a", b"b", b"c"}
+    assert history.changelog == states(target)
+    assert (
+        run(target, [record(2, [activation(T0, 5)], T0)], models={5: served(4, 3.0)}).changelog
+        == {}
+    )
 
 
 def test_stages_count_every_customer() -> None:
