@@ -134,7 +134,7 @@ def create_app(api: Api, health: Health) -> FastAPI:
         title="Tenure ingest",
         summary="Takes what happens to customers, as CloudEvents.",
         version=version("tenure"),
-        routes=health_routes(health),
+        routes=health_routes(health, metrics.of("ingest")),
         exception_handlers=PROBLEM_HANDLERS,
         # The usual pages of documentation load their scripts from other hosts.
         docs_url=None,

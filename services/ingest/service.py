@@ -121,7 +121,7 @@ class IngestService:
         except msgspec.ValidationError as error:
             raise _bad_tick(str(error)) from None
         except DECODE_ERRORS as error:
-            raise unreadable(error) from None
+            raise unreadable(str(error)) from None
         if wrong := self._validator.check_time(time):
             raise _bad_tick(wrong.reason)
         return time

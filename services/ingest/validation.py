@@ -1,13 +1,13 @@
 """Is every event of a request good? All bad ones are found, not only the first.
 
-A batch that is good is decoded in one step. In one that is not, each event is looked at on its
-own, so that the sender can mend all of them at once.
+A batch that is good is decoded in one step. In one that looks suspicious, each event is examined
+on its own, so that the sender can mend all of them at once.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -21,6 +21,7 @@ from shared.domain.events import (
     CustomerEvent,
     decode_customer_event,
     decode_customer_events,
+    is_array,
     split,
 )
 
@@ -31,6 +32,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_NESTING: Final = 64
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
+Raws = Sequence[bytes | msgspec.Raw]
+
 _one_value = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -39,7 +42,7 @@ class Accepted:
     """Good events, and the bytes that each of them came in."""
 
     events: list[CustomerEvent]
-    raws: list[bytes | msgspec.Raw]
+    raws: Raws
 
 
 class Validator:
@@ -85,8 +88,10 @@ class Validator:
         try:
             events = decode_customer_events(body)
         except DECODE_ERRORS:
-            raise _invalid(_each_bad(raws), len(raws)) from None
-        return self._in_context(Accepted(events, list(raws)), body)
+            events = []
+        if len(events) != len(raws) or self._is_suspicious(events, body):
+            events = self._examined(raws)
+        return Accepted(events, raws)
 
     def single(self, body: bytes) -> Accepted:
         """Check one event; raises as `batch` does."""
@@ -94,12 +99,8 @@ class Validator:
         try:
             _one_value.decode(body)
         except DECODE_ERRORS as error:
-            raise unreadable(error) from None
-        try:
-            event = decode_customer_event(body)
-        except InvalidEventError as error:
-            raise _invalid([Problem.of(0, error)], 1) from None
-        return self._in_context(Accepted([event], [body]), body)
+            raise unreadable(str(error)) from None
+        return Accepted(self._examined([body]), [body])
 
     def check_time(self, time: datetime) -> InvalidEventError | None:
         """Return what is wrong with an event time, if anything."""
@@ -113,50 +114,53 @@ class Validator:
             )
         return None
 
-    def _in_context(self, accepted: Accepted, body: bytes) -> Accepted:
-        problems = [*self._mistimed(accepted), *self._foreign(accepted)]
-        problems += [*self._too_large(accepted, body), *_too_deep(accepted, body)]
+    def _is_suspicious(self, events: list[CustomerEvent], body: bytes) -> bool:
+        """Say whether any event may be bad; wrong only in being too careful."""
+        latest, currencies = self._now() + self._tolerance, (None, self._currency)
+        return (
+            len(body) > self._max_event_bytes()
+            # An event has two braces at least: so few more cannot nest too deep.
+            or body.count(b"{") + body.count(b"[") > 2 * len(events) + MAX_NESTING - 2
+            or not all(
+                _EPOCH <= event.time <= latest
+                and getattr(event.data, "currency", None) in currencies
+                for event in events
+            )
+        )
+
+    def _examined(self, raws: Raws) -> list[CustomerEvent]:
+        """Examine each event on its own, and return them if all are good."""
+        events: list[CustomerEvent] = []
+        problems: list[Problem] = []
+        for index, raw in enumerate(map(bytes, raws)):
+            try:
+                events.append(decode_customer_event(raw))
+                wrong = list(self._wrong(events[-1], raw))
+            except InvalidEventError as error:
+                wrong = [error]
+            problems += [Problem.of(index, error) for error in wrong]
         if problems:
-            problems.sort(key=lambda problem: problem.index)
-            raise _invalid(problems, len(accepted.events))
-        return accepted
+            raise _invalid(problems, len(raws))
+        return events
 
-    def _mistimed(self, accepted: Accepted) -> Iterator[Problem]:
-        latest = self._now() + self._tolerance
-        for index, event in enumerate(accepted.events):
-            if not _EPOCH <= event.time <= latest and (error := self.check_time(event.time)):
-                yield Problem.of(index, error)
-
-    def _foreign(self, accepted: Accepted) -> Iterator[Problem]:
-        ours = self._currency
-        for index, event in enumerate(accepted.events):
-            currency = getattr(event.data, "currency", None)
-            if currency is not None and currency != ours:
-                reason = f"{currency}, but amounts are in {ours} here"
-                yield Problem(index, "data.currency", reason, f"Convert the amount to {ours}")
-
-    def _too_large(self, accepted: Accepted, body: bytes) -> Iterator[Problem]:
-        limit = self._max_event_bytes()
-        if len(body) <= limit:
-            return
-        for index, raw in enumerate(accepted.raws):
-            if len(raw) > limit:
-                reason = f"{len(raw)} bytes, but the log takes {limit}"
-                yield Problem(index, "$", reason, "Leave out what is not needed")
-
-
-def _too_deep(accepted: Accepted, body: bytes) -> Iterator[Problem]:
-    # An event has at least two braces; so few more in the whole body cannot nest too deep.
-    if body.count(b"{") + body.count(b"[") <= 2 * len(accepted.raws) + MAX_NESTING - 2:
-        return
-    for index, raw in enumerate(accepted.raws):
-        if nesting(bytes(raw)) > MAX_NESTING:
+    def _wrong(self, event: CustomerEvent, raw: bytes) -> Iterator[InvalidEventError]:
+        """Yield what is wrong with a readable event."""
+        if error := self.check_time(event.time):
+            yield error
+        currency, ours = getattr(event.data, "currency", None), self._currency
+        if currency not in (None, ours):
+            reason = f"{currency}, but amounts are in {ours} here"
+            yield InvalidEventError("data.currency", reason, f"Convert the amount to {ours}")
+        if len(raw) > (limit := self._max_event_bytes()):
+            reason = f"{len(raw)} bytes, but the log takes {limit}"
+            yield InvalidEventError("$", reason, "Leave out what is not needed")
+        if nesting(raw) > MAX_NESTING:
             reason = f"nested deeper than {MAX_NESTING} levels"
-            yield Problem(index, "$", reason, "Flatten the extension attributes")
+            yield InvalidEventError("$", reason, "Flatten the extension attributes")
 
 
 def nesting(raw: bytes) -> int:
-    """Return how deep a JSON text nests; quick where it has few brackets at all."""
+    """Return how deep a JSON text nests; an upper bound where it has few brackets at all."""
     if (opened := raw.count(b"{") + raw.count(b"[")) <= MAX_NESTING:
         return opened
     depth = deepest = 0
@@ -169,39 +173,36 @@ def nesting(raw: bytes) -> int:
     return deepest
 
 
+def unreadable(why: str) -> RefusedError:
+    """Return the refusal of a body that is no JSON."""
+    return RefusedError("unreadable", f"The body is no JSON: {why}. Send UTF-8 JSON (RFC 8259).")
+
+
 def _require_utf8(body: bytes) -> None:
+    # Decoders skip what they need not read, invalid bytes included; other readers may not.
     try:
         body.decode()
     except UnicodeDecodeError as error:
-        raise RefusedError(
-            "unreadable", f"Byte {error.start} is not UTF-8. Send UTF-8 JSON."
-        ) from None
+        why = f"Byte {error.start} is not UTF-8. Send UTF-8 JSON."
+        raise RefusedError("unreadable", why) from None
 
 
 def _elements(body: bytes) -> list[msgspec.Raw]:
     try:
         return split(body)
-    except msgspec.ValidationError:
-        wrong = Problem(0, "$", "no JSON array", "Send an array, also for one event")
-        raise _invalid([wrong], 0) from None
-    except DECODE_ERRORS as error:
-        raise unreadable(error) from None
+    except InvalidEventError as error:
+        if not is_array(body) and _is_json(body):
+            wrong = Problem(0, "$", "no JSON array", "Send an array, also for one event")
+            raise _invalid([wrong], 0) from None
+        raise unreadable(error.reason) from None
 
 
-def _each_bad(raws: list[msgspec.Raw]) -> list[Problem]:
-    problems = []
-    for index, raw in enumerate(raws):
-        try:
-            decode_customer_event(bytes(raw))
-        except InvalidEventError as error:
-            problems.append(Problem.of(index, error))
-    return problems
-
-
-def unreadable(error: Exception) -> RefusedError:
-    """Return the refusal of a body that is no JSON."""
-    why = "nested too deep" if isinstance(error, RecursionError) else str(error)
-    return RefusedError("unreadable", f"The body is no JSON: {why}. Send UTF-8 JSON (RFC 8259).")
+def _is_json(body: bytes) -> bool:
+    try:
+        _one_value.decode(body)
+    except DECODE_ERRORS:
+        return False
+    return True
 
 
 def _invalid(problems: list[Problem], events: int) -> RefusedError:
