@@ -12,10 +12,12 @@ from typing import Annotated
 import typer
 
 from services.commands.bench import bench
+from services.commands.demo import demo
 from services.commands.replay import replay
 from services.commands.schemas import schemas
 from services.commands.settings import settings
 from services.commands.topics import topics
+from services.commands.up import up
 from shared.domain.errors import TenureError
 
 #: Exit code for what the caller can put right; also Click's for wrong arguments.
@@ -30,6 +32,8 @@ app = typer.Typer(
 )
 
 app.add_typer(bench, name="bench")
+app.command()(demo)
+app.command()(up)
 app.command()(replay)
 app.command()(topics)
 app.command()(settings)

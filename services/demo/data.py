@@ -47,7 +47,8 @@ def demo_events(today: datetime, part: Slice = Slice()) -> list[Good]:
     today
         The year is moved by whole weeks, so that weekdays stay, to end before this day begins.
     part
-        The first days of the year, and of the households those with the smallest numbers.
+        The first days of the year, moved like a year that ends with them; and of the households
+        those with the smallest numbers.
 
     Raises
     ------
@@ -57,15 +58,13 @@ def demo_events(today: datetime, part: Slice = Slice()) -> list[Good]:
     """
     frames = _load()
     baskets = _baskets(frames["transactions"])
-    shift = _shift(baskets["at"].max().to_pydatetime(), today)
-    tables = [
-        _taken(table, baskets, part)
-        for table in (
-            baskets,
-            _contacts(frames["campaigns"], frames["campaign_descriptions"]),
-            _redemptions(frames["coupon_redemptions"], frames["campaign_descriptions"]),
-        )
-    ]
+    taken = _taken(baskets, baskets, part)
+    shift = _shift(taken["at"].max().to_pydatetime(), today)
+    contacts = (
+        _contacts(frames["campaigns"], frames["campaign_descriptions"]),
+        _redemptions(frames["coupon_redemptions"], frames["campaign_descriptions"]),
+    )
+    tables = [taken, *(_taken(table, baskets, part) for table in contacts)]
     rows = [row for table in tables for row in _rows(table, shift)]
     rows.sort(key=lambda row: row[:2])
     return [_good(line, row) for line, row in enumerate(rows, 1)]

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -46,6 +46,10 @@ class Place:
         Port of the embedded broker, ``None`` for a free one.
     own_broker
         Whether to start a broker, or to use the one that the settings name.
+    files
+        Written into the directory before the services start in it: name to text.
+    logs
+        Where logs are copied when something went wrong, since the directory may be gone then.
 
     """
 
@@ -53,16 +57,21 @@ class Place:
     directory: Path | None = None
     broker_port: int | None = None
     own_broker: bool = True
+    files: Mapping[str, str] = field(default_factory=dict)
+    logs: Path | None = None
 
 
-def throwaway(**settings: object) -> Place:
-    """Return a place on free ports of this machine, which leaves nothing behind.
+def throwaway(
+    *, files: Mapping[str, str] | None = None, logs: Path | None = None, **settings: object
+) -> Place:
+    """Return a place on free ports of this machine, which leaves nothing else behind.
 
     The environment's settings stay out of it, so that it is the same wherever it runs.
     """
     ports = {f"{name}_port": free_port() for name in SERVICES}
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
-    return Place(load_settings(**(defaults | ports | settings)))
+    chosen = load_settings(**(defaults | ports | settings))
+    return Place(chosen, files=files or {}, logs=logs)
 
 
 class Stack:
@@ -96,13 +105,15 @@ class Stack:
         """
         try:
             await self._start()
-        except BaseException:
-            await self._open.aclose()
+        except BaseException as error:
+            await self.__aexit__(error)
             raise
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *errors: object) -> None:
         """Stop everything, the broker last."""
+        if self._place.logs and isinstance(errors[0], Exception | type):
+            self._keep_logs(self._place.logs)
         await self._open.aclose()
 
     def url(self, service: str) -> str:
@@ -110,12 +121,19 @@ class Stack:
         host = getattr(self.settings, f"{service}_host")
         return f"http://{host}:{getattr(self.settings, f'{service}_port')}"
 
+    def _keep_logs(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for service in self.services.values():
+            shutil.copy(service.command.log, folder)
+
     async def _start(self) -> None:
         if self._place.own_broker:
             await self._start_broker()
         await asyncio.to_thread(self._make_topics)
         if self._place.directory is None:
             self._make_directory()
+        for name, text in self._place.files.items():
+            (self._directory / name).write_text(text, encoding="utf-8")
         self._say("Starting " + ", ".join(SERVICES))
         self._open.push_async_callback(self._stop_services)
         for name in SERVICES:
@@ -202,6 +220,11 @@ async def _is_ready(http: httpx.AsyncClient) -> bool:
         return (await http.get("/readyz")).is_success
     except httpx.TransportError:
         return False
+
+
+def urls(stack: Stack) -> str:
+    """Return the addresses of the services in a line."""
+    return ", ".join(f"{name} {stack.url(name)}" for name in SERVICES)
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -55,15 +55,22 @@ CONTROL: Final[dict[str, type[Struct]]] = {
     "tenure.model": events.ModelActivated,
 }
 
-#: Attributes of a trigger, by the CloudEvents Kafka binding in binary mode.
-CLOUD_EVENT: Final = {
+#: Attributes by the CloudEvents Kafka binding in binary mode.
+_CLOUD_EVENT: Final = {
     "ce_specversion": "1.0",
-    "ce_id": "The decision's id: a trigger that comes twice has the same",
-    "ce_source": "Who sent it",
-    "ce_type": "tenure.trigger",
+    "ce_id": "The decision's id: what comes twice has the same",
+    "ce_source": "tenure/campaigner",
     "ce_subject": "The customer",
-    "ce_time": "When the trigger left (RFC 3339)",
+    "ce_time": "When it was decided (RFC 3339)",
     "content-type": "application/json",
+}
+TRIGGER: Final = _CLOUD_EVENT | {
+    "ce_type": "tenure.trigger",
+    "ce_expirytime": "After this it is void (RFC 3339)",
+}
+DECISION: Final = _CLOUD_EVENT | {
+    "ce_type": "tenure.decision",
+    "ce_outcome": "What became of the crossing",
 }
 DEAD_LETTER: Final = {
     "error": "Kind of error",
@@ -85,8 +92,8 @@ CONTRACTS: Final = (
     Contract(topics.LIFECYCLE_TRANSITIONS, {"transition": outputs.Transition}),
     Contract(topics.TRAINING_EXAMPLES, {"training": outputs.Training}),
     Contract(topics.CHURN_MODELS, layout="own", direction=None),
-    Contract(topics.RETENTION_TRIGGERS, {"trigger": campaign_outputs.Trigger}, headers=CLOUD_EVENT),
-    Contract(topics.CAMPAIGN_DECISIONS, {"decision": campaign_outputs.Decision}),
+    Contract(topics.RETENTION_TRIGGERS, {"trigger": campaign_outputs.Trigger}, headers=TRIGGER),
+    Contract(topics.CAMPAIGN_DECISIONS, {"decision": campaign_outputs.Decision}, headers=DECISION),
     Contract(topics.DEAD_LETTER, layout="foreign", headers=DEAD_LETTER),
     Contract(topics.ERASURES, layout="own", direction=None),
 )
