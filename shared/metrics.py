@@ -104,3 +104,39 @@ MODEL_LOG_LOSS: Final = Gauge("tenure_model_log_loss_nats", "Prequential log los
 MODEL_ECE: Final = Gauge("tenure_model_calibration_error_ratio", "Prequential ECE, recent labels")
 
 # ---- campaigner -------------------------------------------------------------------------------
+
+#: Records of customer-scores whose effects are in the database.
+CAMPAIGNER_RECORDS: Final = Counter(
+    "tenure_campaigner_records_total", "Records of customer-scores committed"
+)
+#: Of these, those that nobody could read: they are in dead-letter.
+CAMPAIGNER_UNREADABLE: Final = Counter(
+    "tenure_campaigner_unreadable_total", "Records of customer-scores that were unreadable"
+)
+#: Decisions whose outcome is final and in Kafka, by `campaign` and `outcome`.
+CAMPAIGNER_DECISIONS: Final = Counter(
+    "tenure_campaigner_decisions_total", "Decisions with a final outcome", ["campaign", "outcome"]
+)
+#: Triggers that Kafka acknowledged, by `campaign`; one that was sent again counts again.
+CAMPAIGNER_TRIGGERS: Final = Counter(
+    "tenure_campaigner_triggers_total", "Triggers that Kafka acknowledged", ["campaign"]
+)
+#: Time of a transaction: position, read model, armings, decisions and outbox.
+CAMPAIGNER_COMMIT_SECONDS: Final = Histogram(
+    "tenure_campaigner_commit_seconds", "Time to commit a batch", buckets=_LATENCY
+)
+#: What waits in the outbox of the partitions owned, and since when the oldest does.
+CAMPAIGNER_OUTBOX: Final = Gauge("tenure_campaigner_outbox_rows", "Rows that wait for Kafka")
+CAMPAIGNER_OUTBOX_AGE: Final = Gauge(
+    "tenure_campaigner_outbox_age_seconds", "Age of the oldest row that waits for Kafka"
+)
+#: Records of customer-scores behind the end of the partitions owned.
+CAMPAIGNER_LAG: Final = Gauge("tenure_campaigner_lag_records", "Records behind the end of the log")
+#: Customers of the whole read model, by `stage`: the same from every campaigner.
+CAMPAIGNER_CUSTOMERS: Final = Gauge(
+    "tenure_campaigner_customers", "Customers in the read model", ["stage"]
+)
+#: 1 when the campaign file is in force as it stands, 0 while an error keeps the former one.
+CAMPAIGNER_FILE_VALID: Final = Gauge(
+    "tenure_campaigner_file_valid", "Whether the campaign file is in force as it stands"
+)
