@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    func,
     insert,
     select,
     update,
@@ -165,6 +166,15 @@ class CampaignStore:
                 sequence = outbox.c.seq.in_([each.row.seq for each in rows])
                 connection.execute(delete(outbox).where(sequence))
             self._hook("settled")
+
+    def backlog(self, partitions: Sequence[int]) -> tuple[int, int | None]:
+        """Return how many rows of the outbox wait, and since when (epoch ms) the oldest does."""
+        query = select(func.count(), func.min(outbox.c.created_at)).where(
+            outbox.c.partition.in_(partitions)
+        )
+        with reading(self._engine) as connection:
+            count, oldest = connection.execute(query).one()
+        return count, oldest
 
     def keep_versions(self, documents: dict[tuple[str, str], str], now: int) -> None:
         """Remember versions of campaigns by (name, version); known ones stay as they are."""

@@ -1,0 +1,175 @@
+"""Chooses what the campaigner runs on, and runs it: consume, publish, answer, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event, Thread
+
+import structlog
+from sqlalchemy import Engine
+
+from services.campaigner.bus import KafkaBus
+from services.campaigner.consumer import ScoreConsumer
+from services.campaigner.gauges import Gauges
+from services.campaigner.http import Api, create_app
+from services.campaigner.ports import Clock, Hook, no_hook
+from services.campaigner.publisher import Publisher
+from services.campaigner.rules import LiveRules
+from services.campaigner.service import Campaigner
+from shared.adapters.api_keys import Doorkeeper, doorkeeper
+from shared.adapters.health import Health
+from shared.adapters.http import HttpServer
+from shared.adapters.sql.campaign_queries import CampaignQueries
+from shared.adapters.sql.campaign_store import CampaignStore
+from shared.adapters.sql.engine import open_database
+from shared.settings import Settings
+from shared.topics import CUSTOMER_SCORES
+
+log = structlog.get_logger(__name__)
+
+#: sysexits.h: an internal software error; the supervisor starts the process again.
+EXIT_SOFTWARE = 70
+
+Work = Callable[[Event], None]
+
+
+def wall_clock() -> int:
+    """Return the time, epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def end_process(error: BaseException) -> None:
+    """End now: what is committed is right, and the next start goes on from there."""
+    log.critical("the campaigner cannot go on", exc_info=error)
+    os._exit(EXIT_SOFTWARE)
+
+
+@dataclass
+class Campaigning:
+    """A runnable campaigner.
+
+    Attributes
+    ----------
+    health, server
+        ``server.port`` is the one listened on, once running.
+    consumer, publisher, gauges
+        What works in threads of its own.
+
+    """
+
+    health: Health
+    server: HttpServer
+    engine: Engine
+    bus: KafkaBus
+    consumer: ScoreConsumer
+    publisher: Publisher
+    gauges: Gauges
+    fail: Callable[[BaseException], None]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set.
+
+        Raises
+        ------
+        ListenError
+            The address cannot be listened on.
+
+        """
+        ending = Event()
+        works = {"scores": self.consumer.run, "outbox": self.publisher.run}
+        works["gauges"] = self.gauges.run
+        threads = [self._thread(name, work, ending) for name, work in works.items()]
+        async with self.server:
+            for thread in threads:
+                thread.start()
+            log.info("listening", port=self.server.port)
+            await stop.wait()
+            self.health.drain()
+            ending.set()
+            self.publisher.wake()
+            await asyncio.to_thread(self._join, threads)
+        log.info("stopped")
+
+    def _thread(self, name: str, work: Work, ending: Event) -> Thread:
+        def run() -> None:
+            try:
+                work(ending)
+            except BaseException as error:  # noqa: BLE001  # a thread that is gone does no work
+                self.fail(error)
+
+        return Thread(target=run, name=name, daemon=True)
+
+    def _join(self, threads: list[Thread]) -> None:
+        for thread in threads:
+            thread.join()
+        self.bus.close()
+        self.engine.dispose()
+
+
+def build(
+    settings: Settings,
+    *,
+    keys: Doorkeeper | None = None,
+    clock: Clock = wall_clock,
+    hook: Hook = no_hook,
+    fail: Callable[[BaseException], None] = end_process,
+) -> Campaigning:
+    """Return a campaigner for these settings; call it where its event loop runs.
+
+    Parameters
+    ----------
+    settings
+        Kafka, database, campaign file, and where to listen.
+    keys, clock
+        Instead of the keys file and the wall clock.
+    hook
+        Called with a name at places where a crash is interesting; for tests.
+    fail
+        Called with what ended a thread.
+
+    Raises
+    ------
+    DatabaseError, CampaignFileError, KeysFileError
+        What is configured cannot be used.
+
+    """
+    keys = keys or doorkeeper(
+        settings.campaigner_host,
+        settings.campaigner_keys_file,
+        setting="TENURE_CAMPAIGNER_KEYS_FILE",
+    )
+    engine = open_database(settings.database_url)
+    store = CampaignStore(engine, settings.topic(CUSTOMER_SCORES.name), hook=hook)
+    rules = LiveRules(
+        settings.campaigns_file,
+        settings.control_salt,
+        keep=lambda book: store.keep_versions(book.documents(), clock()),
+    )
+    campaigner = Campaigner(
+        store, rules, clock=clock, owner=f"{socket.gethostname()}/{os.getpid()}", hook=hook
+    )
+    bus = KafkaBus(settings)
+    publisher = Publisher(
+        store,
+        bus,
+        campaigner.leases,
+        release=campaigner.release_enrolments,
+        clock=clock,
+        hook=hook,
+    )
+    campaigner.on_decided(publisher.wake)
+    consumer = ScoreConsumer(settings, campaigner)
+    queries = CampaignQueries(engine)
+    gauges = Gauges(store, queries, campaigner.leases, clock)
+    health = Health()
+    health.add_check("scores", lambda: consumer.problem)
+    health.add_check("outbox", lambda: publisher.problem)
+    health.add_check("database", lambda: gauges.problem)
+    app = create_app(Api(queries, lambda: rules.book), keys, health)
+    server = HttpServer(app, settings.campaigner_host, settings.campaigner_port)
+    return Campaigning(health, server, engine, bus, consumer, publisher, gauges, fail)

@@ -1,0 +1,171 @@
+"""Scores out of Kafka: the group only shares out the partitions, SQL says where to read on.
+
+kafka-python runs a rebalance listener on its I/O loop, where waiting for a database would stop the
+heartbeats. So the listener pauses what was assigned, and this thread claims it and seeks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from threading import Event
+from typing import Any, Final
+
+import structlog
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from services.campaigner.service import Campaigner
+from shared import metrics
+from shared.domain.errors import TenureError
+from shared.settings import Settings
+from shared.topics import CUSTOMER_SCORES
+
+log = structlog.get_logger(__name__)
+
+GROUP: Final = "tenure-campaigner"
+#: Records in one transaction at most.
+_MAX_RECORDS: Final = 5_000
+_POLL_MS: Final = 200
+_FETCH_BYTES: Final = 4_194_304
+_RETRY_S: Final = 2.0
+#: Between two looks at the end of the log, which also tell whether Kafka answers.
+_MEASURE_S: Final = 2.0
+_MEASURE_TIMEOUT_MS: Final = 5_000
+_HEARTBEATS: Final = 4  # in a session timeout
+
+
+class RewoundError(TenureError):
+    """The topic ends before the place where the database stands."""
+
+
+class ScoreConsumer:
+    """Reads scores and has them processed, until stopped; after an error it starts anew.
+
+    Attributes
+    ----------
+    problem
+        Why scores are not processed now, for readiness; ``None`` when they are.
+
+    """
+
+    def __init__(self, settings: Settings, campaigner: Campaigner) -> None:
+        self._settings = settings
+        self._campaigner = campaigner
+        self._topic = settings.topic(CUSTOMER_SCORES.name)
+        self.problem: str | None = "not connected to Kafka yet"
+
+    def run(self, stop: Event) -> None:
+        """Process scores until ``stop`` is set."""
+        while not stop.is_set():
+            try:
+                self._follow(stop)
+            except Exception as error:  # what is in SQL is right: forget the rest, and read on
+                self.problem = f"{type(error).__name__}: {error}"
+                log.exception("cannot process scores, starting anew", retry_s=_RETRY_S)
+                stop.wait(_RETRY_S)
+        self._campaigner.disown()
+
+    def _follow(self, stop: Event) -> None:
+        consumer, assigned = self._consumer(), Event()
+        try:
+            consumer.subscribe([self._topic], listener=_Assignment(consumer, assigned))
+            follower = _Follower(consumer, self._campaigner, self._topic)
+            while not stop.is_set():
+                follower.step(assigned)
+                self.problem = follower.problem
+        finally:
+            self._campaigner.disown()
+            consumer.close(autocommit=False)
+
+    def _consumer(self) -> KafkaConsumer:
+        session_ms = round(self._settings.session_timeout_s * 1000)
+        return KafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            group_id=self._settings.topic(GROUP),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // _HEARTBEATS,
+            max_poll_records=_MAX_RECORDS,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+        )
+
+
+class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Pauses what was assigned until this thread has claimed it. Runs on the I/O loop."""
+
+    def __init__(self, consumer: KafkaConsumer, changed: Event) -> None:
+        self._consumer = consumer
+        self._changed = changed
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._consumer.pause(*assigned)
+        self._changed.set()
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Do nothing: what is committed is committed, and the fence stops the rest."""
+
+
+class _Follower:
+    """One membership in the group."""
+
+    def __init__(self, consumer: KafkaConsumer, campaigner: Campaigner, topic: str) -> None:
+        self._consumer = consumer
+        self._campaigner = campaigner
+        self._topic = topic
+        self._joined = False
+        self._measure_at = 0.0
+        self.problem: str | None = "no partitions assigned yet"
+
+    def step(self, assigned: Event) -> None:
+        """Poll once, and process what came."""
+        polled = self._consumer.poll(timeout_ms=_POLL_MS)
+        if assigned.is_set():
+            # What was polled before the claim may be from anywhere: SQL says where to read.
+            assigned.clear()
+            self._take_over()
+            return
+        self._campaigner.process(_by_partition(polled))
+        if time.monotonic() >= self._measure_at:
+            self._measure()
+
+    def _take_over(self) -> None:
+        partitions = sorted(self._consumer.assignment())
+        positions = self._campaigner.own([each.partition for each in partitions])
+        ends = self._consumer.end_offsets(partitions) if partitions else {}
+        for partition in partitions:
+            position = positions[partition.partition]
+            _require_reachable(partition, position, ends[partition])
+            self._consumer.seek(partition, position)
+        self._consumer.resume(*partitions)
+        self._joined, self.problem = True, None
+
+    def _measure(self) -> None:
+        """Look how far behind we are; an error tells that Kafka does not answer."""
+        self._measure_at = time.monotonic() + _MEASURE_S
+        partitions = self._consumer.assignment()
+        try:
+            ends = self._consumer.end_offsets(partitions, timeout_ms=_MEASURE_TIMEOUT_MS)
+        except KafkaError as error:
+            self.problem = f"Kafka does not answer ({type(error).__name__})"
+            return
+        lag = sum(end - self._consumer.position(each) for each, end in ends.items())
+        metrics.CAMPAIGNER_LAG.set(max(lag, 0))
+        self.problem = None if self._joined else "no partitions assigned yet"
+
+
+def _by_partition(polled: Mapping[TopicPartition, list[Any]]) -> dict[int, list[Any]]:
+    return {each.partition: records for each, records in polled.items()}
+
+
+def _require_reachable(partition: TopicPartition, position: int, end: int) -> None:
+    if position > end:
+        raise RewoundError(
+            f"{partition.topic}/{partition.partition} ends at {end}, but the database has read "
+            f"up to {position}: the topic was made anew, or the database belongs to another "
+            "Kafka. Use the database that goes with this Kafka, or an empty one "
+            "(TENURE_DATABASE_URL)."
+        )

@@ -1,0 +1,83 @@
+"""Gauges that have to be asked for: outbox and customers, every few seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+from typing import Final
+
+import structlog
+
+from services.campaigner.ports import Clock, Store
+from shared import metrics
+from shared.adapters.sql.campaign_queries import CampaignQueries
+from shared.domain.campaign_state import Lease
+
+log = structlog.get_logger(__name__)
+
+_OUTBOX_S: Final = 2.0
+#: Counting customers reads an index of them all, so not with every look at the outbox.
+_OUTBOX_LOOKS: Final = 8
+
+
+class Gauges:
+    """Sets the gauges of the database.
+
+    Parameters
+    ----------
+    store, queries
+        The database.
+    leases
+        Returns the partitions that are owned now.
+    clock
+        The wall clock.
+
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        queries: CampaignQueries,
+        leases: Callable[[], list[Lease]],
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._queries = queries
+        self._leases = leases
+        self._clock = clock
+        #: Why the database does not answer, for readiness.
+        self.problem: str | None = None
+
+    def run(self, stop: Event) -> None:
+        """Look every few seconds until ``stop`` is set."""
+        looks = 0
+        while not stop.is_set():
+            self._attempt(count_customers=looks % _OUTBOX_LOOKS == 0)
+            looks += 1
+            stop.wait(_OUTBOX_S)
+
+    def measure_outbox(self) -> None:
+        """Set how much waits for Kafka, and since when."""
+        partitions = [each.partition for each in self._leases()]
+        count, oldest = self._store.backlog(partitions)
+        metrics.CAMPAIGNER_OUTBOX.set(count)
+        age_ms = 0 if oldest is None else self._clock() - oldest
+        metrics.CAMPAIGNER_OUTBOX_AGE.set(max(age_ms, 0) / 1000)
+
+    def measure_customers(self) -> None:
+        """Set how many customers are in each stage."""
+        counts = self._queries.stages()
+        metrics.CAMPAIGNER_CUSTOMERS.clear()  # a stage that nobody is in any more has no row
+        for stage, count in counts.items():
+            metrics.CAMPAIGNER_CUSTOMERS.labels(stage).set(count)
+
+    def _attempt(self, *, count_customers: bool) -> None:
+        try:
+            self.measure_outbox()
+            if count_customers:
+                self.measure_customers()
+        except Exception as error:
+            self.problem = f"the database does not answer ({type(error).__name__})"
+            log.exception("could not ask the database")
+        else:
+            self.problem = None

@@ -1,0 +1,174 @@
+"""The operator API: who a customer is, what was decided about them and why, how campaigns go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import Depends, FastAPI, Header, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+
+from services.campaigner.campaign_file import CampaignBook
+from services.campaigner.views import (
+    CampaignPage,
+    CampaignView,
+    DecisionPage,
+    Problem,
+    StagePage,
+)
+from shared.adapters.access import authorized
+from shared.adapters.api_keys import Doorkeeper
+from shared.adapters.health import Health, health_routes
+from shared.adapters.http import PROBLEM_HANDLERS, ProblemError, problem_response
+from shared.adapters.sql.campaign_queries import CampaignQueries, StoredDecision
+from shared.domain.campaign_outputs import Outcome
+from shared.domain.outputs import Score
+
+_MOST: Final = 1_000
+_SCHEMAS: Final = "#/components/schemas/{name}"
+_ANSWERS: Final = (Score, StoredDecision, DecisionPage, CampaignPage, StagePage, Problem)
+
+CustomerId = Annotated[str, Path(description="As in the events")]
+DecisionId = Annotated[str, Path(description="Also the id of the trigger")]
+Limit = Annotated[int, Query(ge=1, le=_MOST, description="At most so many")]
+After = Annotated[str | None, Query(description="`next` of the page before")]
+
+
+class Api:
+    """The operations. They run in threads, since they wait for the database.
+
+    Parameters
+    ----------
+    queries
+        The database.
+    book
+        Returns the campaigns in force.
+
+    """
+
+    def __init__(self, queries: CampaignQueries, book: Callable[[], CampaignBook]) -> None:
+        self._queries = queries
+        self._book = book
+
+    def customer(self, customer: CustomerId) -> Response:
+        """Return a customer's live profile: stage, risk with its reasons, value, what is known."""
+        profile = self._queries.profile(customer)
+        if profile is None:
+            raise ProblemError(404, "No such customer. Check the id.")
+        return Response(profile, media_type="application/json")
+
+    def customer_decisions(
+        self, customer: CustomerId, limit: Limit = 100, after: After = None
+    ) -> Response:
+        """Return what was decided about a customer, the newest first."""
+        return self._page(limit, after, customer=customer)
+
+    def decisions(
+        self,
+        campaign: str | None = None,
+        outcome: Outcome | None = None,
+        limit: Limit = 100,
+        after: After = None,
+    ) -> Response:
+        """Return decisions, the newest first."""
+        return self._page(limit, after, campaign=campaign, outcome=outcome)
+
+    def decision(self, decision: DecisionId) -> Response:
+        """Return a decision with the outcome of every check."""
+        found = self._queries.decision(decision)
+        if found is None:
+            raise ProblemError(404, "No such decision. GET /v1/decisions lists them.")
+        return _json(found)
+
+    def campaigns(self) -> Response:
+        """Return the campaigns in force, with their decisions by outcome."""
+        outcomes, book = self._queries.outcomes(), self._book()
+        views = [
+            CampaignView(**msgspec.structs.asdict(each), outcomes=outcomes.get(each.name, {}))
+            for each in book.campaigns
+        ]
+        return _json(CampaignPage(book.version, views))
+
+    def stages(self) -> Response:
+        """Return how many customers are in each stage."""
+        return _json(StagePage(self._queries.stages()))
+
+    def _page(self, limit: int, after: str | None, **wanted: str | None) -> Response:
+        found = self._queries.decisions(limit=limit, after=after, **wanted)
+        following = found[-1].id if len(found) == limit else None
+        return _json(DecisionPage(found, following))
+
+
+def create_app(api: Api, doorkeeper: Doorkeeper, health: Health) -> FastAPI:
+    """Return the application."""
+
+    def require_reader(authorization: Annotated[str | None, Header()] = None) -> None:
+        authorized(doorkeeper, authorization, "read")
+
+    app = FastAPI(
+        title="Tenure campaigner",
+        summary="Why a customer was, or was not, contacted.",
+        version=version("tenure"),
+        routes=health_routes(health),
+        exception_handlers={**PROBLEM_HANDLERS, RequestValidationError: _answer_invalid},
+        # The usual pages of documentation load their scripts from other hosts.
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    for path, handler, answer in (
+        # Ids may hold slashes, hence `:path`, and hence the longer one first.
+        ("/v1/customers/{customer:path}/decisions", api.customer_decisions, DecisionPage),
+        ("/v1/customers/{customer:path}", api.customer, Score),
+        ("/v1/decisions", api.decisions, DecisionPage),
+        ("/v1/decisions/{decision}", api.decision, StoredDecision),
+        ("/v1/campaigns", api.campaigns, CampaignPage),
+        ("/v1/stages", api.stages, StagePage),
+    ):
+        guard = [Depends(require_reader)]
+        documented = _documented(answer)
+        app.get(path, dependencies=guard, response_model=None, responses=documented)(handler)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # as FastAPI says
+    return app
+
+
+def _documented(answer: type) -> dict[int | str, dict[str, Any]]:
+    def content(kind: str, name: str) -> dict[str, Any]:
+        return {"content": {kind: {"schema": {"$ref": _SCHEMAS.format(name=name)}}}}
+
+    problem = content("application/problem+json", "Problem")
+    refused = {"401": "No known API key", "403": "No permission", "422": "A wrong parameter"}
+    return {
+        200: {"description": "Found", **content("application/json", answer.__name__)},
+        404: {"description": "Unknown", **problem},
+        **{status: {"description": text, **problem} for status, text in refused.items()},
+    }
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, summary=app.summary, version=app.version, routes=app.routes
+        )
+        _, schemas = msgspec.json.schema_components(_ANSWERS, ref_template=_SCHEMAS)
+        document["components"] = {"schemas": schemas}
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+async def _answer_invalid(_: Request, error: Exception) -> Response:
+    """Answer wrong parameters as a problem that names each of them."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # how it was registered
+    errors = [
+        {"field": str(each["loc"][-1]), "reason": each["msg"], "remedy": "See /openapi.json"}
+        for each in error.errors()
+    ]
+    detail = "; ".join(f"{each['field']}: {each['reason']}" for each in errors)
+    return problem_response(ProblemError(422, f"{detail}. See /openapi.json.", errors=errors))
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")

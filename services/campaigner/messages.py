@@ -1,0 +1,72 @@
+"""Decisions, triggers and dead letters as records: the CloudEvents Kafka binding, binary mode."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from services.campaigner.ports import Message
+from shared.domain.campaign_outputs import Decision, trigger_of
+from shared.domain.outputs import DeadLetter
+from shared.topics import CAMPAIGN_DECISIONS, CUSTOMER_SCORES, DEAD_LETTER, RETENTION_TRIGGERS
+
+SOURCE: Final = "tenure/campaigner"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def trigger_message(decision: Decision) -> Message:
+    """Return the trigger of a decision that fired."""
+    # `expirytime` is a documented extension: https://github.com/cloudevents/spec, extensions.
+    more = [("ce_expirytime", rfc3339(decision.expires_at))]
+    headers = _headers("tenure.trigger", decision, more)
+    value = msgspec.json.encode(trigger_of(decision))
+    return Message(RETENTION_TRIGGERS.name, decision.customer, value, headers)
+
+
+def decision_message(decision: Decision) -> Message:
+    """Return the record of a decision whose outcome is final."""
+    # The outcome stands in the headers, too, so that the topic can be read back at a glance.
+    headers = _headers("tenure.decision", decision, [("ce_outcome", decision.outcome)])
+    value = msgspec.json.encode(decision)
+    return Message(CAMPAIGN_DECISIONS.name, decision.customer, value, headers)
+
+
+def letter_message(letter: str, topic: str = CUSTOMER_SCORES.name) -> Message:
+    """Return a dead letter (JSON of a `DeadLetter`): the original bytes, the rest in headers."""
+    read = msgspec.json.decode(letter, type=DeadLetter)
+    headers = [
+        ("error", read.error),
+        ("field", read.field),
+        ("reason", read.reason),
+        ("remedy", read.remedy),
+        ("topic", topic),
+        ("partition", str(read.partition)),
+        ("offset", str(read.offset)),
+        ("index", "" if read.index is None else str(read.index)),
+    ]
+    return Message(DEAD_LETTER.name, None, read.value, headers)
+
+
+def rfc3339(epoch_ms: int) -> str:
+    """Return a time as CloudEvents write it.
+
+    >>> rfc3339(1_800_000_000_123)
+    '2027-01-15T08:00:00.123Z'
+    """
+    at = _EPOCH + timedelta(milliseconds=epoch_ms)  # exact, where a float of seconds is not
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _headers(kind: str, decision: Decision, more: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [
+        ("ce_specversion", "1.0"),
+        ("ce_id", decision.id),
+        ("ce_source", SOURCE),
+        ("ce_type", kind),
+        ("ce_subject", decision.customer),
+        ("ce_time", rfc3339(decision.decided_at)),
+        ("content-type", "application/json"),
+        *more,
+    ]

@@ -1,0 +1,227 @@
+"""What the campaigner does with scores: decide, and commit all that follows in one transaction.
+
+Killed on any line, it starts again from what the last transaction left: position, standings and
+outbox are of one piece. Whatever raises makes it forget a partition's standings, since they may be
+ahead of the database; they are read again with the next claim.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+import msgspec
+import structlog
+
+from services.campaigner.ports import Clock, Hook, Record, Store, no_hook
+from shared import metrics
+from shared.domain import outputs
+from shared.domain.campaign_state import (
+    Batch,
+    Claimed,
+    Enrolment,
+    Fold,
+    Lease,
+    Rules,
+    Standings,
+)
+from shared.domain.events import DECODE_ERRORS
+from shared.domain.outputs import DeadLetter, Score
+
+log = structlog.get_logger(__name__)
+
+_decoder = msgspec.json.Decoder(outputs.Score | outputs.Clock)
+_LONGEST_ID = 128
+
+
+@dataclass
+class _Owned:
+    """A partition of ours, as the database has it."""
+
+    lease: Lease
+    next_offset: int
+    standings: Standings
+
+
+class Campaigner:
+    """Decides about the customers of the partitions that it owns.
+
+    One thread calls all of it, but for `leases` and `release_enrolments`, which any may call.
+
+    Parameters
+    ----------
+    store
+        The database.
+    rules
+        Returns what decides now; asked once a batch, so that a batch has one set of rules.
+    clock, owner
+        The wall clock, and this campaigner's name for people.
+    hook
+        For tests.
+
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Callable[[], Rules],
+        *,
+        clock: Clock,
+        owner: str,
+        hook: Hook = no_hook,
+    ) -> None:
+        self._store = store
+        self._rules = rules
+        self._clock = clock
+        self._owner = owner
+        self._decided: Callable[[], None] = lambda: None
+        self._hook = hook
+        self._owned: dict[int, _Owned] = {}
+        self._released: dict[int, deque[Enrolment]] = defaultdict(deque)
+        self._lock = Lock()
+
+    def on_decided(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called after each commit that left something in the outbox."""
+        self._decided = call
+
+    def own(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Own exactly these partitions, and return the offset to read next of each.
+
+        All of them are claimed anew, those that we had as well: another campaigner may have had
+        them in between.
+        """
+        self.disown()
+        claimed = self._store.claim(partitions, self._owner, self._clock()) if partitions else []
+        owned = {each.lease.partition: self._taken_over(each) for each in claimed}
+        with self._lock:
+            self._owned = owned
+        return {partition: each.next_offset for partition, each in owned.items()}
+
+    def disown(self) -> None:
+        """Forget all partitions."""
+        with self._lock:
+            self._owned = {}
+            self._released.clear()
+
+    def leases(self) -> list[Lease]:
+        """Return the leases on what is owned now."""
+        with self._lock:
+            return [each.lease for each in self._owned.values()]
+
+    def release_enrolments(self, partition: int, enrolments: Iterable[Enrolment]) -> None:
+        """Take back the cool-downs of decisions that expired at the outbox, with the next batch."""
+        with self._lock:
+            self._released[partition].extend(enrolments)
+
+    def process(self, records: Mapping[int, Sequence[Record]]) -> int:
+        """Decide about records of owned partitions, and commit.
+
+        Parameters
+        ----------
+        records
+            By partition, in the order of their offsets. What is committed already is passed over.
+
+        Returns
+        -------
+        int
+            How many decisions were made.
+
+        Raises
+        ------
+        LostPartitionError
+            Another campaigner owns a partition now. Nothing was written, all are disowned.
+
+        """
+        try:
+            return self._process(records)
+        except BaseException:
+            self.disown()
+            raise
+
+    def _process(self, records: Mapping[int, Sequence[Record]]) -> int:
+        now, rules = self._clock(), self._rules()
+        batches = [self._fold(each, records, rules, now) for each in self._owned.values()]
+        changed = [batch for batch in batches if batch.end > batch.start or batch.armings]
+        if not changed:
+            return 0
+        self._hook("folded")
+        with metrics.CAMPAIGNER_COMMIT_SECONDS.time():
+            self._store.commit(changed, now)
+        self._hook("committed")
+        for batch in changed:
+            self._owned[batch.lease.partition].next_offset = batch.end
+        metrics.CAMPAIGNER_RECORDS.inc(sum(map(len, records.values())))
+        return self._announce(changed)
+
+    def _announce(self, batches: Sequence[Batch]) -> int:
+        """Say that something waits in the outbox; return how many decisions do."""
+        decisions = sum(len(each.decisions) for each in batches)
+        letters = sum(len(each.letters) for each in batches)
+        metrics.CAMPAIGNER_UNREADABLE.inc(letters)
+        if decisions or letters:
+            self._decided()
+        return decisions
+
+    def _taken_over(self, claimed: Claimed) -> _Owned:
+        lease, next_offset, _ = claimed
+        standings = self._store.standings(lease)
+        log.info("took over", partition=lease.partition, epoch=lease.epoch, offset=next_offset)
+        return _Owned(lease, next_offset, standings)
+
+    def _fold(
+        self, owned: _Owned, records: Mapping[int, Sequence[Record]], rules: Rules, now: int
+    ) -> Batch:
+        partition = owned.lease.partition
+        batch = Batch(owned.lease, owned.next_offset, owned.next_offset)
+        fold = Fold(owned.standings, batch, rules, now)
+        for enrolment in self._take_released(partition):
+            fold.release(enrolment)
+        for record in records.get(partition, ()):
+            if record.offset >= batch.end:
+                _take(fold, batch, record)
+                batch.end = record.offset + 1
+        return batch
+
+    def _take_released(self, partition: int) -> Iterable[Enrolment]:
+        with self._lock:
+            return self._released.pop(partition, ())
+
+
+def _take(fold: Fold, batch: Batch, record: Record) -> None:
+    """Fold one record; one that is unreadable becomes a dead letter, and holds up nothing."""
+    if record.value is None:  # an erased customer
+        return
+    try:
+        text = record.value.decode()
+        message = _decoder.decode(record.value)
+    except DECODE_ERRORS as error:
+        batch.letters.append(_letter(batch, record, record.value, error))
+        return
+    if isinstance(message, outputs.Clock):
+        batch.at = message.at
+    elif _is_storable(message):
+        fold.take(message, text)
+    else:
+        problem = ValueError("a customer id of more than 128 characters, or with a NUL")
+        batch.letters.append(_letter(batch, record, record.value, problem))
+
+
+def _is_storable(score: Score) -> bool:
+    """Tell whether every database takes the customer's id."""
+    return len(score.customer) <= _LONGEST_ID and "\0" not in score.customer
+
+
+def _letter(batch: Batch, record: Record, value: bytes, error: Exception) -> DeadLetter:
+    log.warning("unreadable score", partition=batch.lease.partition, offset=record.offset)
+    return DeadLetter(
+        value=value,
+        error=type(error).__name__,
+        field="$",
+        reason=str(error),
+        remedy="Only the scorer should write this topic: find out who else does",
+        partition=batch.lease.partition,
+        offset=record.offset,
+        index=None,
+    )

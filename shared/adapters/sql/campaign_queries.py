@@ -1,0 +1,100 @@
+"""What operators ask of the campaigner's database. Reading holds up no writer."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from sqlalchemy import ColumnElement, Engine, func, select
+
+from shared.adapters.sql.engine import reading
+from shared.adapters.sql.tables import customers, decisions
+from shared.domain.campaign_outputs import Decision, Outcome
+from shared.domain.outputs import Stage
+
+
+class StoredDecision(Decision, frozen=True):
+    """A decision as stored.
+
+    ``settled_at`` (epoch ms) is when its outcome became final: Kafka has it. ``None`` before.
+    """
+
+    settled_at: int | None = None
+
+
+_stored = msgspec.json.Decoder(StoredDecision)
+_COLUMNS: Final = (decisions.c.record, decisions.c.settled_at)
+
+
+class CampaignQueries:
+    """Questions about customers and decisions."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def profile(self, customer: str) -> str | None:
+        """Return a customer's last score as JSON, ``None`` if unknown."""
+        query = select(customers.c.score).where(customers.c.customer == customer)
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar()
+
+    def stages(self) -> dict[Stage, int]:
+        """Return how many customers are in each stage."""
+        query = select(customers.c.stage, func.count()).group_by(customers.c.stage)
+        with reading(self._engine) as connection:
+            return dict(connection.execute(query).tuples().all())
+
+    def outcomes(self) -> dict[str, dict[Outcome, int]]:
+        """Return how many decisions of each campaign have each outcome."""
+        names = (decisions.c.campaign, decisions.c.outcome)
+        query = select(*names, func.count()).group_by(*names)
+        counts: dict[str, dict[Outcome, int]] = {}
+        with reading(self._engine) as connection:
+            for campaign, outcome, count in connection.execute(query):
+                counts.setdefault(campaign, {})[outcome] = count
+        return counts
+
+    def decision(self, decision_id: str) -> StoredDecision | None:
+        """Return a decision, ``None`` if unknown."""
+        with reading(self._engine) as connection:
+            query = select(*_COLUMNS).where(decisions.c.id == decision_id)
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _decoded(*row)
+
+    def decisions(
+        self,
+        *,
+        customer: str | None = None,
+        campaign: str | None = None,
+        outcome: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> list[StoredDecision]:
+        """Return decisions, the newest first.
+
+        Parameters
+        ----------
+        customer, campaign, outcome
+            Only those.
+        after
+            Only those that are older than the decision of this id.
+        limit
+            At most so many.
+
+        """
+        wanted = {"customer": customer, "campaign": campaign, "outcome": outcome}
+        conditions = [decisions.c[name] == value for name, value in wanted.items() if value]
+        if after is not None:
+            conditions.append(_older_than(after))
+        query = select(*_COLUMNS).where(*conditions).order_by(decisions.c.seq.desc()).limit(limit)
+        with reading(self._engine) as connection:
+            return [_decoded(*row) for row in connection.execute(query)]
+
+
+def _older_than(decision_id: str) -> ColumnElement[bool]:
+    place = select(decisions.c.seq).where(decisions.c.id == decision_id).scalar_subquery()
+    return decisions.c.seq < place
+
+
+def _decoded(record: str, settled_at: int | None) -> StoredDecision:
+    return msgspec.structs.replace(_stored.decode(record), settled_at=settled_at)
