@@ -6,14 +6,42 @@ Count per batch and not per event: a labelled increment costs about a microsecon
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from importlib.metadata import version
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    Metric,
+    disable_created_metrics,
+)
 
 #: From a fast local answer to one that waited for the whole delivery timeout, in seconds.
 _LATENCY: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30)
 #: From a single event to the largest batches, in events.
 _BATCH: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+
+# When counters began is what `process_start_time_seconds` tells, without a series for each.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+#: Which service shows what: all metrics are declared in every process, and one that a service has
+#: nothing to do with would stand there as 0.
+SHOWN_BY: Final = {
+    "ingest": ("tenure_ingest_",),
+    "scorer": ("tenure_scorer_", "tenure_customers", "tenure_transitions", "tenure_model_"),
+    "campaigner": ("tenure_campaigner_",),
+}
+
+# ---- every service ------------------------------------------------------------------------------
+
+#: Which version runs; its value is always 1.
+BUILD: Final = Info("tenure_build", "Version of Tenure")
+BUILD.info({"version": version("tenure")})
 
 # ---- ingest -----------------------------------------------------------------------------------
 
@@ -22,7 +50,7 @@ INGEST_ACCEPTED: Final = Counter(
     "tenure_ingest_events_accepted_total", "Events answered 202, acknowledged by Kafka"
 )
 #: Events of batches that were refused, good neighbours of bad ones included, by `reason`:
-#: invalid, forbidden, quota, overloaded, draining, unavailable.
+#: unreadable, invalid, forbidden, quota, overloaded, draining, unavailable.
 INGEST_REFUSED: Final = Counter(
     "tenure_ingest_events_refused_total", "Events of requests that were refused", ["reason"]
 )
@@ -60,6 +88,15 @@ SCORER_EVENTS: Final = Counter(
 )
 #: Outputs by `kind`: scores, transitions, examples, dead_letters.
 SCORER_OUTPUTS: Final = Counter("tenure_scorer_outputs_total", "Outputs made durable", ["kind"])
+#: The dead letters among them by `reason`: unreadable (no event at all), time (of the future, or
+#: none that can be), field (any other field is wrong).
+SCORER_DEAD_LETTERS: Final = Counter(
+    "tenure_scorer_dead_letters_total", "Events that became dead letters", ["reason"]
+)
+#: Changes of stage, by the stage `before` and `after`.
+TRANSITIONS: Final = Counter(
+    "tenure_transitions_total", "Changes of lifecycle stage", ["before", "after"]
+)
 #: Time to fold what was waiting, decoding included; the event loop is held for so long.
 SCORER_FOLD_SECONDS: Final = Histogram(
     "tenure_scorer_fold_seconds", "Time to fold the records that were waiting", buckets=_LATENCY
@@ -72,14 +109,33 @@ SCORER_COMMIT_SECONDS: Final = Histogram(
 SCORER_DURABLE_SECONDS: Final = Histogram(
     "tenure_scorer_durable_seconds", "Time from fold to durable state", buckets=_LATENCY
 )
+#: From the broker's append of a record to its states and outputs being durable.
+SCORER_EVENT_SECONDS: Final = Histogram(
+    "tenure_scorer_event_to_state_seconds",
+    "Time from an event being in Kafka to it being in the state",
+    buckets=(*_LATENCY, 60, 300, 3600),
+)
+#: Grows past the usual time of a transaction when the broker does not answer: a transaction that
+#: fails ends the process, so nobody could read a count of failures.
+SCORER_TRANSACTION_SECONDS: Final = Gauge(
+    "tenure_scorer_transaction_open_seconds", "Age of the oldest transaction under way"
+)
+#: Partitions that are restored and being worked on.
+SCORER_PARTITIONS: Final = Gauge("tenure_scorer_partitions", "Partitions owned")
 #: Records of customer-events that are not durable in the state yet, by position, not by commit.
 SCORER_LAG: Final = Gauge("tenure_scorer_lag_records", "Records behind the end of the log")
+#: The same by Faust's commits, which is what tools that ask Kafka for lag see.
+SCORER_COMMITTED_LAG: Final = Gauge(
+    "tenure_scorer_committed_lag_records", "Records behind the end of the log, by commit"
+)
 #: How far the time of the slowest partition is behind the wall clock.
 SCORER_WATERMARK_DELAY: Final = Gauge(
     "tenure_scorer_watermark_delay_seconds", "Wall clock minus the slowest partition's time"
 )
 #: Customers of this scorer's partitions, by stage.
 CUSTOMERS: Final = Gauge("tenure_customers", "Customers in each lifecycle stage", ["stage"])
+#: Without ids and profiles.
+SCORER_STATE_BYTES: Final = Gauge("tenure_scorer_state_bytes", "Memory of the customers' rows")
 #: What it took to restore partitions at assignment.
 SCORER_RESTORED_RECORDS: Final = Counter(
     "tenure_scorer_restored_records_total", "Changelog records read to restore state"
@@ -92,10 +148,25 @@ SCORER_MODELS_REFUSED: Final = Counter(
     "tenure_scorer_models_refused_total", "Model versions that could not be trusted"
 )
 
-# ---- trainer (in the scorer that has the training log) ------------------------------------------
+# ---- trainer (in the scorer that has the training log; NaN on the others) -----------------------
 
 #: Labels in the learner; 0 on scorers that do not train.
 MODEL_LABELS: Final = Gauge("tenure_model_labels", "Labels learned")
+#: 0 while the learner has not shown a lower loss than the heuristic.
+MODEL_WARM: Final = Gauge(
+    "tenure_model_warm", "1 when the learned model is served, 0 when the heuristic is"
+)
+#: What decides that: losses by `predictor` (learner, heuristic), discounted by .999 a label.
+MODEL_DISCOUNTED_LOSS: Final = Gauge(
+    "tenure_model_discounted_log_loss_nats", "Log loss over about 1,000 labels", ["predictor"]
+)
+#: A label is known when its horizon has passed; both say how far the trainer is behind that.
+MODEL_LABEL_DELAY: Final = Gauge(
+    "tenure_model_label_delay_seconds", "Wall clock minus the time up to which labels are learned"
+)
+MODEL_AGE: Final = Gauge(
+    "tenure_model_age_seconds", "Wall clock minus the last label time in the published model"
+)
 #: Newest version that was published.
 MODEL_VERSION: Final = Gauge("tenure_model_version", "Newest published model version")
 #: Prequential quality over the recent window (4,000 to 5,000 labels).
@@ -139,4 +210,43 @@ CAMPAIGNER_CUSTOMERS: Final = Gauge(
 #: 1 when the campaign file is in force as it stands, 0 while an error keeps the former one.
 CAMPAIGNER_FILE_VALID: Final = Gauge(
     "tenure_campaigner_file_valid", "Whether the campaign file is in force as it stands"
+)
+
+
+def of(service: str) -> CollectorRegistry:
+    """Return what a service shows at ``/metrics``: its own, and the process's.
+
+    >>> names = {metric.name for metric in of("ingest").collect()}
+    >>> "tenure_build" in names, "tenure_scorer_lag_records" in names
+    (True, False)
+
+    """
+    return _Shown(("tenure_build", *SHOWN_BY[service]))
+
+
+class _Shown(CollectorRegistry):
+    def __init__(self, prefixes: tuple[str, ...]) -> None:
+        super().__init__()
+        self._prefixes = prefixes
+
+    def collect(self) -> Iterable[Metric]:
+        for metric in REGISTRY.collect():
+            if not metric.name.startswith("tenure_") or metric.name.startswith(self._prefixes):
+                yield metric
+
+
+def _declare_values(counter: Counter, *values: str) -> None:
+    """Show a label's values from the start: Prometheus sees no increase in a value's first one."""
+    for value in values:
+        counter.labels(value)
+
+
+_declare_values(
+    INGEST_REFUSED,
+    *("unreadable", "invalid", "forbidden", "quota", "overloaded", "draining", "unavailable"),
+)
+_declare_values(SCORER_DEAD_LETTERS, "unreadable", "time", "field")
+_declare_values(
+    SCORER_EVENTS,
+    *("accepted", "applied", "duplicates", "dead_letters", "misplaced", "controls", "late"),
 )

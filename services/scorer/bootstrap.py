@@ -22,7 +22,7 @@ from services.scorer.status import Status
 from services.scorer.stream import create_app
 from services.scorer.ticks import KafkaTicks
 from services.scorer.trainer import Trainer
-from shared import topics
+from shared import metrics, topics
 from shared.adapters.health import Health, health_server
 from shared.adapters.kafka_admin import topic_admin
 from shared.domain.errors import TenureError
@@ -108,7 +108,13 @@ async def run(
         health.add_check("stream", status.unready)
         pages = {"/status": status.page}
         await stack.enter_async_context(
-            health_server(health, settings.scorer_host, settings.scorer_port, pages=pages)
+            health_server(
+                health,
+                settings.scorer_host,
+                settings.scorer_port,
+                pages=pages,
+                registry=metrics.of("scorer"),
+            )
         )
         for forever in (scorer.tick_forever(), trainer.run(), status.watch_forever(fail)):
             _background(stack, forever, fail)

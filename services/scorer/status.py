@@ -1,19 +1,19 @@
-"""How a scorer is doing: readiness, the ``/status`` page, gauges, and the watch over progress."""
+"""How a scorer is doing: readiness, the ``/status`` page, and the watch over progress."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import faust
 from faust.types import TP
 
+from services.scorer import gauges
 from services.scorer.service import Scorer
 from services.scorer.trainer import Trainer
-from shared import metrics, topics
+from shared import topics
 from shared.domain.errors import TenureError
 from shared.settings import Settings
 
@@ -52,14 +52,16 @@ class Status:
 
     def lag(self) -> int:
         """Return how many records of the assigned partitions are not durable in the state."""
-        workers = self._scorer.workers
+        workers = self._scorer.workers.items()
+        return sum(self._behind(number, worker.durable.offset) for number, worker in workers)
+
+    def committed_lag(self) -> int:
+        """Return the same by Faust's commits, as tools that ask Kafka see it."""
+        # Faust tells it nowhere else.
+        committed = cast("Any", self._app.consumer)._committed_offset  # noqa: SLF001
         return sum(
-            max(
-                0,
-                (self._app.consumer.highwater(TP(self._topic, number)) or 0)
-                - worker.durable.offset,
-            )
-            for number, worker in workers.items()
+            self._behind(number, committed.get(TP(self._topic, number)) or 0)
+            for number in self._scorer.workers
         )
 
     async def watch_forever(self, fail: Callable[[BaseException], None]) -> None:
@@ -67,7 +69,7 @@ class Status:
         seen, since = self._progress(), time.monotonic()
         while True:
             await asyncio.sleep(_REFRESH_S)
-            self._refresh()
+            gauges.refresh(self._scorer, self._trainer, self.lag(), self.committed_lag())
             progress = self._progress()
             # The last record of a log may be a transaction's marker, which is never delivered.
             idle = self.lag() <= len(self._scorer.workers) or self._app.rebalancing
@@ -81,21 +83,8 @@ class Status:
     def _progress(self) -> list[int]:
         return [worker.durable.offset for _, worker in sorted(self._scorer.workers.items())]
 
+    def _behind(self, partition: int, offset: int) -> int:
+        return max(0, (self._app.consumer.highwater(TP(self._topic, partition)) or 0) - offset)
+
     def _assignment(self) -> set[TP]:
         return {tp for tp in self._app.consumer.assignment() if tp.topic == self._topic}
-
-    def _refresh(self) -> None:
-        workers = list(self._scorer.workers.values())
-        metrics.SCORER_LAG.set(self.lag())
-        times = [worker.durable.now for worker in workers if worker.durable.now]
-        metrics.SCORER_WATERMARK_DELAY.set(time.time() - min(times) / 1000 if times else math.nan)
-        for worker in workers[:1]:
-            for stage in worker.partition.stages():
-                everyone = sum(one.partition.stages()[stage] for one in workers)
-                metrics.CUSTOMERS.labels(stage).set(everyone)
-        report = self._trainer.report()
-        if report is not None:
-            recent = report["recent"]
-            metrics.MODEL_AUC.set(recent["auc"])
-            metrics.MODEL_LOG_LOSS.set(recent["log_loss"])
-            metrics.MODEL_ECE.set(recent["ece"])

@@ -40,6 +40,9 @@ _SINGLE_EVENTS_A_FOLD: Final = 2_000
 _QUEUED: Final = 4_000
 _FOLDS_AHEAD: Final = 3
 
+#: What a dead letter's field says about why it is one; field names are too many for a label.
+_KINDS: Final = {"$": "unreadable", "time": "time"}
+
 
 @dataclass(frozen=True)
 class _Folded:
@@ -47,6 +50,7 @@ class _Folded:
     position: Position
     acknowledge: list[Acknowledge]
     arrived: float
+    appended: list[int]
 
 
 class PartitionWorker:
@@ -86,6 +90,13 @@ class PartitionWorker:
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self.durable = partition.position
+        self._committing_since: float | None = None
+
+    @property
+    def committing_s(self) -> float:
+        """How long the transaction under way has taken, in seconds; 0 when there is none."""
+        since = self._committing_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def start(self) -> None:
         """Begin to fold and to commit."""
@@ -153,7 +164,10 @@ class PartitionWorker:
             log.error("model refused", version=version, serving=self.partition.model.version)
             metrics.SCORER_MODELS_REFUSED.inc()
         metrics.SCORER_FOLD_SECONDS.observe(time.monotonic() - arrived)
-        await self._folded.put(_Folded(effects, self.partition.position, acknowledge, arrived))
+        appended = [record.timestamp for record in records]
+        await self._folded.put(
+            _Folded(effects, self.partition.position, acknowledge, arrived, appended)
+        )
 
     async def _commit_forever(self) -> None:
         while True:
@@ -165,14 +179,15 @@ class PartitionWorker:
                 self._folded.task_done()
 
     async def _commit(self, folded: list[_Folded]) -> None:
-        started = time.monotonic()
+        self._committing_since = started = time.monotonic()
         await self._store.commit([one.effects for one in folded], folded[-1].position)
-        done = time.monotonic()
+        done, self._committing_since = time.monotonic(), None
         self._count(folded[-1].position)
         self.durable = folded[-1].position
         metrics.SCORER_COMMIT_SECONDS.observe(done - started)
         for one in folded:
             metrics.SCORER_DURABLE_SECONDS.observe(done - one.arrived)
+            _observe_delays(one.appended)
             _count_outputs(one.effects)
             _call_all(one.acknowledge)
 
@@ -194,8 +209,19 @@ def _call_all(calls: list[Acknowledge]) -> None:
         call()
 
 
+def _observe_delays(appended: list[int]) -> None:
+    """Observe how long records took from the broker's append (epoch milliseconds) until now."""
+    now = time.time()
+    for at in appended:
+        metrics.SCORER_EVENT_SECONDS.observe(max(0.0, now - at / 1000))
+
+
 def _count_outputs(effects: Effects) -> None:
     metrics.SCORER_OUTPUTS.labels("scores").inc(len(effects.scores))
     metrics.SCORER_OUTPUTS.labels("transitions").inc(len(effects.transitions))
     metrics.SCORER_OUTPUTS.labels("examples").inc(len(effects.examples))
     metrics.SCORER_OUTPUTS.labels("dead_letters").inc(len(effects.letters))
+    for letter in effects.letters:
+        metrics.SCORER_DEAD_LETTERS.labels(_KINDS.get(letter.field, "field")).inc()
+    for move in effects.transitions:
+        metrics.TRANSITIONS.labels(move.before, move.after).inc()

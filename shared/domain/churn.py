@@ -106,6 +106,12 @@ class ChurnModel:
         """Whether the learner has beaten the heuristic on labels that it had not seen."""
         return self.labels >= MIN_LABELS and self._loss < self._prior_loss
 
+    @property
+    def losses(self) -> tuple[float, float]:
+        """Discounted mean log losses of the learner and of the heuristic; NaN without labels."""
+        weight = (1 - MEMORY**self.labels) / (1 - MEMORY)
+        return (self._loss / weight, self._prior_loss / weight) if weight else (math.nan, math.nan)
+
     def learn(self, x: Floats, y: int) -> None:
         """Learn one ripe label.
 

@@ -65,6 +65,11 @@ class Snapshot(Struct, frozen=True):
 class Learner:
     """Learns a training log, record by record.
 
+    Attributes
+    ----------
+    published_at
+        Label time of the last example in the newest snapshot; 0 before the first.
+
     Examples
     --------
     ``snapshots = learner.take(offset, training)`` for each record of ``training-examples``.
@@ -81,7 +86,7 @@ class Learner:
         self._waiting: list[tuple[int, Identity, int, Example]] = []
         self._complete_at = 0
         self._published_labels = 0
-        self._published_at = 0
+        self.published_at = 0
 
     @classmethod
     def resume(cls, snapshot: Snapshot) -> Learner:
@@ -94,7 +99,7 @@ class Learner:
         learner.watermarks = dict(snapshot.watermarks)
         learner._learned = dict(snapshot.learned)
         learner._published_labels = snapshot.labels
-        learner._published_at = snapshot.at
+        learner.published_at = snapshot.at
         learner._complete_at = snapshot.made_at
         return learner
 
@@ -149,12 +154,12 @@ class Learner:
 
     def _is_due(self, labelled_at: int) -> bool:
         fresh = self.model.labels - self._published_labels
-        new_day = labelled_at // _DAY_MS > self._published_at // _DAY_MS
+        new_day = labelled_at // _DAY_MS > self.published_at // _DAY_MS
         return fresh >= _MOST or (fresh >= _STEP and new_day)
 
     def _snapshot(self, offset: int, at: int) -> Snapshot:
         self.version += 1
-        self._published_labels, self._published_at = self.model.labels, at
+        self._published_labels, self.published_at = self.model.labels, at
         return Snapshot(
             version=self.version,
             at=at,
