@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -76,8 +76,9 @@ class KafkaPartitionStore:
         try:
             async with producer.transaction():
                 written = writes(self._partition, events, effects, position)
-                await asyncio.gather(*(self._send(producer, write) for write in written))
+                await _all(self._send(producer, write) for write in written)
         except (ProducerFenced, InvalidProducerEpoch) as error:
+            await self.close()
             raise OwnershipLostError(f"partition {self._partition} has another owner") from error
 
     async def close(self) -> None:
@@ -115,7 +116,14 @@ class KafkaPartitionStore:
                 _fits(batch, entry)
         batch.close()
         acknowledged.append(await producer.send_batch(batch, name, partition=write.partition))
-        await asyncio.gather(*acknowledged)
+        await _all(acknowledged)
+
+
+async def _all(awaitables: Iterable[Awaitable[object]]) -> None:
+    """Wait for all, also when one fails, so that no other failure goes unseen."""
+    for outcome in await asyncio.gather(*awaitables, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def _fits(batch: BatchBuilder, entry: Entry) -> bool:

@@ -101,8 +101,8 @@ class PartitionWorker:
     def start(self) -> None:
         """Begin to fold and to commit."""
         self._tasks = [
-            asyncio.create_task(self._guarded(self._fold_forever()), name="fold"),
-            asyncio.create_task(self._guarded(self._commit_forever()), name="commit"),
+            asyncio.create_task(self._guarded(self._fold_forever), name="fold"),
+            asyncio.create_task(self._guarded(self._commit_forever), name="commit"),
         ]
 
     async def submit(self, record: Record, acknowledge: Acknowledge) -> None:
@@ -128,9 +128,9 @@ class PartitionWorker:
         while not self._records.empty():
             self._records.get_nowait()
 
-    async def _guarded(self, forever: Coroutine[None, None, None]) -> None:
+    async def _guarded(self, forever: Callable[[], Coroutine[None, None, None]]) -> None:
         try:
-            await forever
+            await forever()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  # whatever it is, the process ends with it

@@ -185,7 +185,7 @@ def describe(table: CustomerTable, index: int) -> dict[str, Any]:
     plain = {name: row[name].tolist() for name in ROW.names or () if name != "snapshots"}
     used = row["snapshots"][: row["pending"]]
     plain["snapshots"] = [
-        dict(zip(SNAPSHOT.names or (), snapshot.tolist(), strict=True)) for snapshot in used
+        {name: snapshot[name].tolist() for name in SNAPSHOT.names or ()} for snapshot in used
     ]
     plain["profile"] = msgspec.to_builtins(table.profile(index))
     return plain

@@ -1,0 +1,289 @@
+"""One partition at work: durable before it is acknowledged, whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from services.scorer.memory import MemoryModels, MemoryPartitionStore, MemoryStateStore
+from services.scorer.ports import OwnershipLostError, PartitionStore, Restored
+from services.scorer.worker import PartitionWorker
+from shared import topics
+from shared.domain.batch import Record
+from shared.domain.emission import Effects
+from shared.domain.partition import Partition
+from shared.domain.policy import Policy
+from shared.domain.position import Position
+from tests.support.oracle import assert_same_outputs, assert_same_states, fold, scores, values
+from tests.unit.domain.histories import HOUR_MS, T0, activation, purchase, record, served, tick
+from tests.waiting import until
+
+
+class Gate:
+    """A store whose commits wait until they are let through, one by one or all."""
+
+    def __init__(self, inner: PartitionStore) -> None:
+        self.inner = inner
+        self.waiting = 0
+        self.committed: list[tuple[int, Position]] = []
+        self.closed = False
+        self.error: BaseException | None = None
+        self._tickets = asyncio.Semaphore(0)
+
+    def let(self, commits: int = 1) -> None:
+        for _ in range(commits):
+            self._tickets.release()
+
+    async def restore(self) -> Restored:
+        return await self.inner.restore()
+
+    async def commit(self, effects: Sequence[Effects], position: Position) -> None:
+        self.waiting += 1
+        await self._tickets.acquire()
+        self.waiting -= 1
+        if self.error:
+            raise self.error
+        await self.inner.commit(effects, position)
+        self.committed.append((len(effects), position))
+
+    async def close(self) -> None:
+        self.closed = True
+        await self.inner.close()
+
+
+class Bench:
+    """A worker over memory, and what became of it."""
+
+    def __init__(self) -> None:
+        self.stores = MemoryStateStore()
+        self.failed: list[BaseException] = []
+        self.acknowledged: list[int] = []
+        self.models = MemoryModels()
+
+    async def start(self) -> PartitionWorker:
+        self.gate = Gate(await self.stores.open(0))
+        restored = await self.gate.restore()
+        partition = Partition(0, lambda _: 0, Policy(), restored.table, restored.position)
+        worker = PartitionWorker(
+            partition,
+            store=self.gate,
+            models=self.models,
+            policy=Policy(),
+            fail=self.failed.append,
+        )
+        worker.start()
+        return worker
+
+    def acknowledge(self, offset: int) -> Callable[[], None]:
+        return lambda: self.acknowledged.append(offset)
+
+    async def submit(self, worker: PartitionWorker, records: Sequence[Record]) -> None:
+        for one in records:
+            await worker.submit(one, self.acknowledge(one.offset))
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def log(count: int, start: int = 0, step: int = HOUR_MS) -> list[Record]:
+    """Return records of one purchase each, and time that passes."""
+    return [
+        record(n, [purchase(f"c{n % 3}", T0 + n * step, 1.0, f"e{n}")], T0 + n * step)
+        for n in range(start, start + count)
+    ]
+
+
+async def test_a_record_is_acknowledged_when_it_is_durable_and_not_before(bench: Bench) -> None:
+    worker = await bench.start()
+    await bench.submit(worker, log(1))
+    await until(lambda: bench.gate.waiting)
+    assert bench.acknowledged == []
+    bench.gate.let()
+    await until(lambda: bench.acknowledged)
+    assert bench.acknowledged == [0]
+    assert bench.gate.committed[-1][1] == worker.durable == worker.partition.position
+    await worker.stop()
+
+
+async def test_folding_runs_ahead_and_shares_the_next_transaction(bench: Bench) -> None:
+    worker = await bench.start()
+    await bench.submit(worker, log(1))
+    await until(lambda: bench.gate.waiting)
+    for n in range(1, 3):
+        await bench.submit(worker, log(1, start=n))
+        await until(lambda n=n: worker.partition.offset == n + 1)
+    assert bench.acknowledged == []
+    bench.gate.let(2)
+    await until(lambda: len(bench.acknowledged) == 3)
+    assert [effects for effects, _ in bench.gate.committed] == [1, 2]
+    await worker.stop()
+
+
+async def test_records_wait_in_order_while_nothing_can_be_committed(bench: Bench) -> None:
+    worker = await bench.start()
+    submitting = asyncio.create_task(bench.submit(worker, log(10_000, step=1)))
+    await until(lambda: worker.partition.offset)
+    _, pending = await asyncio.wait([submitting], timeout=0.3)
+    assert pending, "the queue has no bound"
+    bench.gate.let(10_000)
+    await submitting
+    await until(lambda: len(bench.acknowledged) == 10_000)
+    assert bench.acknowledged == list(range(10_000))
+    await worker.stop()
+
+
+async def test_what_the_state_covers_is_acknowledged_and_not_folded_again(bench: Bench) -> None:
+    worker = await bench.start()
+    bench.gate.let(99)
+    await bench.submit(worker, log(5))
+    await until(lambda: len(bench.acknowledged) == 5)
+    await worker.stop()
+    bench.acknowledged.clear()
+    again = await bench.start()
+    bench.gate.let(99)
+    await bench.submit(again, log(7))
+    await until(lambda: len(bench.acknowledged) == 7)
+    assert again.durable.counts.accepted == 7
+    assert_same_states(again.partition.table, fold(0, log(7)).partition.table)
+    await again.stop()
+
+
+async def test_stopping_commits_what_was_folded_and_leaves_the_rest(bench: Bench) -> None:
+    worker = await bench.start()
+    await bench.submit(worker, log(1))
+    await until(lambda: bench.gate.waiting)
+    await bench.submit(worker, log(1, start=1))
+    await until(lambda: worker.partition.offset == 2)
+    stopping = asyncio.create_task(worker.stop())
+    await asyncio.sleep(0)
+    await bench.submit(worker, log(1, start=2))
+    bench.gate.let(99)
+    await stopping
+    assert bench.gate.closed
+    assert bench.acknowledged == [0, 1]
+    assert worker.durable.offset == 2
+    assert bench.failed == []
+
+
+async def test_stopping_in_the_middle_of_a_commit_sees_it_out(bench: Bench) -> None:
+    worker = await bench.start()
+    await bench.submit(worker, log(1))
+    await until(lambda: bench.gate.waiting)
+    stopping = asyncio.create_task(worker.stop())
+    _, pending = await asyncio.wait([stopping], timeout=0.05)
+    assert pending
+    assert not bench.gate.closed
+    bench.gate.let()
+    await stopping
+    assert bench.acknowledged == [0]
+
+
+async def test_stopping_frees_whoever_waits_for_a_place_in_the_queue(bench: Bench) -> None:
+    worker = await bench.start()
+    submitting = asyncio.create_task(bench.submit(worker, log(10_000, step=1)))
+    await until(lambda: worker.partition.offset)
+    _, pending = await asyncio.wait([submitting], timeout=0.3)
+    assert pending
+    bench.gate.let(10_000)
+    await worker.stop()
+    async with asyncio.timeout(5):
+        await submitting
+    assert bench.acknowledged == list(range(worker.durable.offset))
+
+
+async def test_an_idle_worker_stops_at_once(bench: Bench) -> None:
+    worker = await bench.start()
+    async with asyncio.timeout(5):
+        await worker.stop()
+    assert bench.gate.closed
+    assert bench.gate.committed == []
+
+
+@pytest.mark.parametrize("error", [OwnershipLostError("another"), OSError("disk"), KeyError("bug")])
+async def test_a_commit_that_fails_ends_the_process_and_acknowledges_nothing(
+    bench: Bench, error: Exception
+) -> None:
+    worker = await bench.start()
+    bench.gate.error = error
+    bench.gate.let()
+    await bench.submit(worker, log(3))
+    await until(lambda: bench.failed)
+    assert bench.failed == [error]
+    assert bench.acknowledged == []
+    async with asyncio.timeout(5):
+        await worker.stop()
+    assert bench.stores.logs[topics.CUSTOMER_STATE.name, 0] == []
+
+
+async def test_a_fold_that_fails_ends_the_process_and_acknowledges_nothing(bench: Bench) -> None:
+    class Broken(MemoryModels):
+        async def get(self, version: int) -> None:
+            raise ZeroDivisionError
+
+    bench.models = Broken()
+    worker = await bench.start()
+    bench.gate.let(99)
+    await bench.submit(worker, [record(0, [activation(T0, 1)], T0)])
+    await until(lambda: bench.failed)
+    assert isinstance(bench.failed[0], ZeroDivisionError)
+    assert bench.acknowledged == []
+    await worker.stop()
+
+
+async def test_a_model_is_served_from_where_the_log_activates_it(bench: Bench) -> None:
+    bench.models = MemoryModels(served(1), served(2))
+    records = [*log(3), record(3, [activation(T0, 2)], T0 + 4 * HOUR_MS), *log(3, start=4)]
+    records += [record(7, [tick(T0 + 40 * 24 * HOUR_MS)], T0 + 40 * 24 * HOUR_MS)]
+    worker = await bench.start()
+    bench.gate.let(99)
+    await bench.submit(worker, records)
+    await until(lambda: len(bench.acknowledged) == len(records))
+    expected = fold(0, records, bench.models.served)
+    assert {one.model for one in expected.scores} == {0, 2}
+    found = bench.stores.logs[topics.CUSTOMER_SCORES.name, 0]
+    assert_same_outputs(scores(values(found)), expected.scores)
+    assert worker.durable.model == 2
+    await worker.stop()
+
+
+async def test_a_model_that_is_not_to_be_had_is_refused_and_the_last_one_serves(
+    bench: Bench,
+) -> None:
+    bench.models = MemoryModels(served(1))
+    records = [record(n, [activation(T0, 1 + n)], T0) for n in range(2)]
+    worker = await bench.start()
+    bench.gate.let(99)
+    await bench.submit(worker, records)
+    await until(lambda: len(bench.acknowledged) == 2)
+    assert worker.partition.model.version == 1
+    assert bench.failed == []
+    await worker.stop()
+
+
+async def test_what_another_owner_committed_meanwhile_is_not_overwritten(bench: Bench) -> None:
+    paused = await bench.start()
+    paused_gate = bench.gate
+    await bench.submit(paused, log(2))
+    await until(lambda: paused_gate.waiting)
+    other = await bench.start()
+    bench.gate.let(99)
+    await bench.submit(other, log(4))
+    await until(lambda: len(bench.acknowledged) == 4)
+    before = list(bench.stores.logs[topics.CUSTOMER_STATE.name, 0])
+    paused_gate.let(99)
+    await until(lambda: bench.failed)
+    assert isinstance(bench.failed[0], OwnershipLostError)
+    assert bench.stores.logs[topics.CUSTOMER_STATE.name, 0] == before
+    await paused.stop()
+    await other.stop()
+
+
+async def test_only_the_store_is_told_of_a_partition_that_was_given_up(bench: Bench) -> None:
+    worker = await bench.start()
+    assert isinstance(bench.gate.inner, MemoryPartitionStore)
+    await worker.stop()
+    assert not bench.stores.is_owner(0, bench.gate.inner)
