@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.customer import PENDING
+from shared.domain.customer import PENDING, ROW
 from shared.domain.identity import hash64
+from shared.domain.labels import mark as mark_snapshots
 from shared.domain.outputs import Example
 from shared.domain.partition import Partition
 from shared.domain.policy import DAY_MS, MINUTE_MS, SLOT_MS, SLOTS_A_DAY, Policy
@@ -102,7 +103,7 @@ happened = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(happened, st.sampled_from([1, 5, 14, 30]))
 def test_labels_are_those_of_the_oracle(
     happened: list[tuple[int, int, str, str]], cadence: int
@@ -255,6 +256,31 @@ def test_examples_leave_in_the_order_of_their_labels_and_identities() -> None:
         assert one.labelled_at <= other.labelled_at
         assert one.origin < other.origin
     assert all(one.labelled_at == one.at + RIPE for one in found)
+
+
+def test_a_shorter_horizon_ripens_all_that_waits_oldest_first() -> None:
+    patient = replace(POLICY, horizon_ms=90 * DAY_MS)
+    target = partition(patient)
+    end = T0 + 50 * DAY_MS
+    run(target, [record(0, [purchase("ada", T0), tick(end)], end)], policy=patient)
+    waiting = row_of(target, "ada")["snapshots"]["at"][:3].tolist()
+    assert 0 < waiting[0] < waiting[1] < waiting[2]
+    short = replace(POLICY, horizon_ms=7 * DAY_MS)
+    hasty = partition(short, table=target.table, position=target.position)
+    tomorrow = [record(1, [tick(end + DAY_MS)], end + DAY_MS)]
+    found = run(hasty, tomorrow, policy=short).examples
+    ripe = [at for at in waiting if at + 8 * DAY_MS <= end]
+    assert len(ripe) >= 2
+    assert [one.at for one in found][: len(ripe)] == ripe
+    assert [one.origin.ordinal for one in found] == list(range(len(found)))
+
+
+def test_places_without_a_snapshot_are_left_alone() -> None:
+    row = np.zeros(1, ROW)
+    row["pending"] = 1
+    row["snapshots"]["at"][0, 0] = DAY_MS
+    mark_snapshots(row, np.array([2 * DAY_MS]), POLICY)
+    assert row["snapshots"]["active"].tolist() == [[1, 0, 0, 0]]
 
 
 def test_identities_are_unique_over_all_outputs() -> None:

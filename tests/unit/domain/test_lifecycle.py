@@ -224,7 +224,7 @@ policies = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(histories, policies)
 def test_only_known_transitions_are_made(history: list[list[Happening]], policy: Policy) -> None:
     records = to_records(history)
