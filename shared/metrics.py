@@ -36,12 +36,15 @@ SHOWN_BY: Final = {
     "scorer": ("tenure_scorer_", "tenure_customers", "tenure_transitions", "tenure_model_"),
     "campaigner": ("tenure_campaigner_",),
 }
+_OF_ALL: Final = ("tenure_build", "tenure_ready")
 
 # ---- every service ------------------------------------------------------------------------------
 
 #: Which version runs; its value is always 1.
 BUILD: Final = Info("tenure_build", "Version of Tenure")
 BUILD.info({"version": version("tenure")})
+#: What ``/readyz`` says, by `check`, asked anew for each scrape; `lifecycle` is 0 while it stops.
+READY: Final = Gauge("tenure_ready", "Whether a check of readiness passes", ["check"])
 
 # ---- ingest -----------------------------------------------------------------------------------
 
@@ -221,7 +224,7 @@ def of(service: str) -> CollectorRegistry:
     (True, False)
 
     """
-    return _Shown(("tenure_build", *SHOWN_BY[service]))
+    return _Shown((*_OF_ALL, *SHOWN_BY[service]))
 
 
 class _Shown(CollectorRegistry):

@@ -19,6 +19,7 @@ from services.campaigner.views import (
     Problem,
     StagePage,
 )
+from shared import metrics
 from shared.adapters.access import authorized
 from shared.adapters.api_keys import Doorkeeper
 from shared.adapters.health import Health, health_routes
@@ -112,7 +113,7 @@ def create_app(api: Api, doorkeeper: Doorkeeper, health: Health) -> FastAPI:
         title="Tenure campaigner",
         summary="Why a customer was, or was not, contacted.",
         version=version("tenure"),
-        routes=health_routes(health),
+        routes=health_routes(health, metrics.of("campaigner")),
         exception_handlers={**PROBLEM_HANDLERS, RequestValidationError: _answer_invalid},
         # The usual pages of documentation load their scripts from other hosts.
         docs_url=None,

@@ -6,7 +6,7 @@ the reasons when it cannot; ``/metrics`` is for Prometheus.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from shared.adapters.http import PROBLEM_HANDLERS, HttpServer
+from shared.metrics import READY
 
 #: Returns why the service is not ready, or ``None`` when this part of it is. Must not block.
 Check = Callable[[], str | None]
@@ -51,8 +52,15 @@ class Health:
 
     def reasons(self) -> dict[str, str]:
         """Return why the service is not ready; empty when it is."""
-        found = ((name, _run(check)) for name, check in self._checks.items())
-        return {name: reason for name, reason in found if reason is not None}
+        return {name: reason for name, reason in self._results() if reason is not None}
+
+    def show(self) -> None:
+        """Set the metric that says which checks pass."""
+        for name, reason in self._results():
+            READY.labels(name).set(reason is None)
+
+    def _results(self) -> Iterator[tuple[str, str | None]]:
+        return ((name, _run(check)) for name, check in self._checks.items())
 
 
 def _run(check: Check) -> str | None:
@@ -73,6 +81,7 @@ def health_routes(health: Health, registry: CollectorRegistry = REGISTRY) -> lis
         return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
     async def metrics(_: Request) -> Response:
+        health.show()
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from shared import metrics
 from shared.adapters.health import Health, health_server
 from shared.adapters.http import ListenError
 
@@ -27,6 +28,17 @@ async def test_ready_until_a_check_says_why_not() -> None:
         assert (await get(server.port, "/livez")).status_code == 200
         reason.clear()
         assert (await get(server.port, "/readyz")).json() == {"ready": True, "reasons": {}}
+
+
+async def test_metrics_say_which_checks_pass() -> None:
+    health, reason = Health(), {"kafka": "not connected"}
+    health.add_check("kafka", lambda: reason.get("kafka"))
+    async with health_server(health, "127.0.0.1", 0, registry=metrics.of("ingest")) as server:
+        page = (await get(server.port, "/metrics")).text
+        assert 'tenure_ready{check="kafka"} 0.0' in page
+        assert 'tenure_ready{check="lifecycle"} 1.0' in page
+        reason.clear()
+        assert 'tenure_ready{check="kafka"} 1.0' in (await get(server.port, "/metrics")).text
 
 
 async def test_draining_is_unready_for_good() -> None:
