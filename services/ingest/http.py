@@ -39,6 +39,9 @@ _STATUS: Final[dict[Reason, int]] = {
     "unavailable": 503,
 }
 
+#: Seconds that a body may take to arrive.
+BODY_TIMEOUT_S: Final = 30.0
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -53,23 +56,15 @@ class Api:
         Who may call them.
     max_body_bytes
         Size of a body above which it is refused, whether or not it says its size.
-    body_timeout_s
-        How long a body may take to arrive.
 
     """
 
     def __init__(
-        self,
-        service: IngestService,
-        doorkeeper: Doorkeeper,
-        *,
-        max_body_bytes: int,
-        body_timeout_s: float = 30.0,
+        self, service: IngestService, doorkeeper: Doorkeeper, *, max_body_bytes: int
     ) -> None:
         self._service = service
         self._doorkeeper = doorkeeper
         self._max_body_bytes = max_body_bytes
-        self._body_timeout_s = body_timeout_s
 
     async def events(self, request: Request) -> Response:
         """Accept one event or a batch, as a whole."""
@@ -107,10 +102,10 @@ class Api:
         if int(request.headers.get("content-length", 0)) > self._max_body_bytes:
             raise self._too_large()
         try:
-            async with asyncio.timeout(self._body_timeout_s):
+            async with asyncio.timeout(BODY_TIMEOUT_S):
                 return await self._read(request)
         except TimeoutError:
-            raise ProblemError(408, f"No body within {self._body_timeout_s:g} s.") from None
+            raise ProblemError(408, f"No body within {BODY_TIMEOUT_S:g} s.") from None
         except ClientDisconnect:
             raise ProblemError(400, "The connection ended before the body did.") from None
 

@@ -123,6 +123,7 @@ class HttpServer:
             timeout_graceful_shutdown=GRACE_S,
         )
         self._host = host
+        self.app = app
         self.port = port
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None

@@ -44,7 +44,8 @@ def test_without_a_file_the_entry_is_printed_beside_the_key() -> None:
     created = run("create", "billing", "--json")
     parsed = json.loads(created.stdout)
     entry = json.dumps([parsed["entry"]])
-    assert KeyRing(parse_keys(f"keys: {entry}")).authenticate(f"Bearer {parsed['key']}")
+    caller = KeyRing(parse_keys(f"keys: {entry}")).authenticate(f"Bearer {parsed['key']}")
+    assert caller.name == "billing"
     shown = run("create", "billing")
     assert shown.stdout.strip() not in shown.stderr
     assert "hash: blake2b:" in shown.stderr
