@@ -43,6 +43,8 @@ class Effects:
         Events whose customers belong to other partitions: (partition, original bytes).
     refused_models
         Versions that were to be activated and are not to be had.
+    example_of
+        Hash of each example's customer. It stays in the process: examples carry no identity.
 
     """
 
@@ -54,6 +56,7 @@ class Effects:
     misplaced: list[tuple[int, bytes]] = field(default_factory=list)
     refused_models: list[int] = field(default_factory=list)
     clock: Clock | None = None
+    example_of: list[int] = field(default_factory=list)
 
 
 class Emission:
@@ -80,6 +83,8 @@ class Emission:
             record = offset
             output = make(Identity(partition, offset, ordinal))
             targets[type(output)](output)
+            if isinstance(output, Example):
+                effects.example_of.append(place[3])
 
 
 @dataclass

@@ -19,7 +19,7 @@ from shared.domain.features import PRIOR, Floats, Millis
 from shared.domain.outputs import Example, Identity
 from shared.domain.policy import DAY_MS, SLOT_MS, SLOTS_A_DAY, Policy
 from shared.domain.scoring import Served
-from shared.domain.wheel import phase
+from shared.domain.wheel import Slots, next_daily, phase
 
 Mask = NDArray[np.bool_]
 
@@ -50,8 +50,14 @@ def ripen(step: Step, policy: Policy) -> None:
 
 
 def _ripe(step: Step, policy: Policy) -> Indices:
-    known_at = step.rows["snapshots"]["at"][:, 0] + policy.horizon_ms + policy.grace_ms
-    return np.flatnonzero((known_at <= step.now) & (step.rows["pending"] > 0))
+    known = _known_at(step.rows, policy) <= step.now
+    return np.flatnonzero(known & (step.rows["pending"] > 0))
+
+
+def _known_at(rows: Rows, policy: Policy) -> Millis:
+    """Return when (n,) the label of each customer's oldest snapshot is known."""
+    known_at: Millis = rows["snapshots"]["at"][:, 0] + policy.horizon_ms + policy.grace_ms
+    return known_at
 
 
 def _drop_oldest(rows: Rows) -> NDArray[np.void]:
@@ -91,14 +97,31 @@ def take(step: Step, features: Floats, model: Served, policy: Policy) -> int:
     return int(np.count_nonzero(full))
 
 
+def next_due(rows: Rows, now: Millis, policy: Policy) -> Slots:
+    """Return the mark (n,) after ``now`` of each customer's next snapshot or label, the sooner.
+
+    Between those a customer's daily reviews neither take nor label anything.
+    """
+    daily = next_daily(rows, now)
+    snapshot = daily + _days_to_turn(rows, daily, policy) * SLOTS_A_DAY
+    label = np.where(rows["pending"] > 0, -(-_known_at(rows, policy) // SLOT_MS), snapshot)
+    soonest: Slots = np.minimum(snapshot, label).astype(np.int32)
+    return soonest
+
+
 def _turn(rows: Rows, now: Millis, policy: Policy) -> Mask:
     """Tell (n,) who has an open account and activity, and is on its mark of its day."""
     slot = now // SLOT_MS
-    day_phase = (rows["hash"] // np.uint64(SLOTS_A_DAY)).astype(np.int64)
     turn: Mask = slot % SLOTS_A_DAY == phase(rows)
-    turn &= (slot // SLOTS_A_DAY + day_phase) % policy.cadence_days == 0
+    turn &= _days_to_turn(rows, slot, policy) == 0
     turn &= (rows["visits"] > 0) & (rows["closed"] == lifecycle.OPEN)
     return turn
+
+
+def _days_to_turn(rows: Rows, slot: Millis, policy: Policy) -> Millis:
+    """Return the days (n,) from that of ``slot`` to the next on which a snapshot is taken."""
+    day_phase = (rows["hash"] // np.uint64(SLOTS_A_DAY)).astype(np.int64)
+    return -(slot // SLOTS_A_DAY + day_phase) % policy.cadence_days
 
 
 def _put(rows: Rows, at: Millis, features: Floats, model: Served) -> None:

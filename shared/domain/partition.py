@@ -28,8 +28,9 @@ from shared.domain.outputs import Clock
 from shared.domain.policy import SLOT_MS, Policy
 from shared.domain.position import Counts, Position
 from shared.domain.profiles import closed_code, update_profile
+from shared.domain.rehearsal import Rehearsal
 from shared.domain.scoring import Scoring, Served, cold_model
-from shared.domain.wheel import Wheel, next_review
+from shared.domain.wheel import Wheel
 
 _LATE_MS: Final = 60_000
 #: Customers that are scored at once when the model changes: bounds the memory it takes.
@@ -80,14 +81,15 @@ class _Work:
     emission: Emission = field(default_factory=Emission)
     changed: list[Indices] = field(default_factory=list)
 
-    def encode(self, partition: int, table: CustomerTable) -> Effects:
-        """Give the outputs their identities, and add the states that changed."""
+    def number(self, partition: int) -> None:
+        """Give the outputs their identities."""
         records = self.batch.records
         numbers = self.batch.record
         self.emission.number(partition, lambda n: records[numbers[n]].offset, self.effects)
-        changed = np.unique(np.concatenate([np.empty(0, np.intp), *self.changed]))
-        self.effects.states = table.encode(changed)
-        return self.effects
+
+    def touched(self) -> Indices:
+        """Return the rows that changed, each once."""
+        return np.unique(np.concatenate([np.empty(0, np.intp), *self.changed]))
 
 
 class Partition:
@@ -103,6 +105,8 @@ class Partition:
         Horizons and thresholds.
     table, position, model
         What was restored; none for a new partition.
+    rehearsal
+        Nobody reads scores or states: return examples alone, which are the same bit for bit.
 
     """
 
@@ -114,6 +118,8 @@ class Partition:
         table: CustomerTable | None = None,
         position: Position | None = None,
         model: Served | None = None,
+        *,
+        rehearsal: bool = False,
     ) -> None:
         position = Position() if position is None else position
         self.number = number
@@ -123,7 +129,8 @@ class Partition:
         self.offset = position.offset
         self._owner = owner
         self._policy = policy
-        self._scoring = Scoring(self.table, policy, cold_model() if model is None else model)
+        scoring = Rehearsal if rehearsal else Scoring
+        self._scoring = scoring(self.table, policy, cold_model() if model is None else model)
         self._wheel = Wheel.of(self.table)
 
     @property
@@ -162,7 +169,10 @@ class Partition:
         self.offset = batch.records[-1].offset + 1
         if self.now // SLOT_MS > slot_before:
             work.effects.clock = Clock(self.number, self.now)
-        return work.encode(self.number, self.table)
+        work.number(self.number)
+        if self._scoring.is_read:
+            work.effects.states = self.table.encode(work.touched())
+        return work.effects
 
     def _times(self, batch: Batch) -> Millis:
         """Return the time after each event (n,): never back, never ahead of the append."""
@@ -225,7 +235,7 @@ class Partition:
         seen_at = now[np.array(list(newcomers.values()), np.intp)]
         rows = self.table.rows[indices]
         rows["stage_since"] = seen_at
-        rows["review"] = next_review(rows, seen_at, self._policy)
+        rows["review"] = self._scoring.next_review(rows, seen_at)
         self.table.rows[indices] = rows
         self._wheel.add(indices, rows["review"])
 
@@ -305,7 +315,7 @@ class Partition:
 
     def _look_sooner(self, step: Step) -> None:
         """Bring a review forward when by what is known now a stage may end before it."""
-        review = next_review(step.rows, step.now, self._policy)
+        review = self._scoring.next_review(step.rows, step.now)
         sooner = np.flatnonzero(review < step.rows["review"])
         step.rows["review"][sooner] = review[sooner]
         self._wheel.add(step.indices[sooner], review[sooner])
@@ -327,7 +337,7 @@ class Partition:
         labels.ripen(step, self._policy)
         features = self._scoring.score(step)
         self.counts.snapshots_skipped += labels.take(step, features, self.model, self._policy)
-        rows["review"] = next_review(rows, now, self._policy)
+        rows["review"] = self._scoring.next_review(rows, now)
         self._wheel.add(indices, rows["review"])
         self._put_back(step, work)
 
@@ -346,9 +356,11 @@ class Partition:
         if version not in models:
             work.effects.refused_models.append(version)
             return
-        self._rescore(SETTLE, number, work)
+        if self._scoring.is_read:
+            self._rescore(SETTLE, number, work)
         self._scoring.model = models[version]
-        self._rescore(MODEL, number, work)
+        if self._scoring.is_read:
+            self._rescore(MODEL, number, work)
 
     def _rescore(self, phase: int, number: int, work: _Work) -> None:
         for first in range(0, len(self.table), _CHUNK):

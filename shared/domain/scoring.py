@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from msgspec import Struct
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from shared.domain import lifecycle
 from shared.domain.churn import ChurnModel, Scorer
-from shared.domain.customer import CustomerTable, Indices
+from shared.domain.customer import CustomerTable, Indices, Rows
 from shared.domain.emission import SCORE, TRANSITION, Make, Step
-from shared.domain.features import MICROS, Floats, feature_matrix
+from shared.domain.features import MICROS, Floats, Millis, feature_matrix
 from shared.domain.outputs import Cause, Identity, Score, Transition
 from shared.domain.policy import Policy
 from shared.domain.reasons import explain
+from shared.domain.wheel import Slots, next_review
 
 Mask = NDArray[np.bool_]
 
@@ -48,8 +49,12 @@ class Scoring:
     ----------
     model
         The model in use.
+    is_read
+        Whether anybody reads scores, and states are to become durable.
 
     """
+
+    is_read: ClassVar[bool] = True
 
     def __init__(self, table: CustomerTable, policy: Policy, model: Served) -> None:
         self.model = model
@@ -75,6 +80,10 @@ class Scoring:
         self._move_stages(step, risk)
         self._tell(step, features, risk, told)
         return features
+
+    def next_review(self, rows: Rows, now: Millis) -> Slots:
+        """Return the mark (n,) at which each customer is scored next when nothing happens."""
+        return next_review(rows, now, self._policy)
 
     def rescore(self, step: Step) -> Mask:
         """Emit the scores that changed, without moving a stage; tell (n,) which did."""

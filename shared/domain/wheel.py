@@ -22,10 +22,16 @@ def phase(rows: Rows) -> Millis:
     return (rows["hash"] % np.uint64(SLOTS_A_DAY)).astype(np.int64)
 
 
+def next_daily(rows: Rows, now: Millis) -> Millis:
+    """Return each customer's daily mark (n,) after ``now``."""
+    slot = now // SLOT_MS
+    mark: Millis = slot + (phase(rows) - slot - 1) % SLOTS_A_DAY + 1
+    return mark
+
+
 def next_review(rows: Rows, now: Millis, policy: Policy) -> Slots:
     """Return each customer's daily mark after ``now`` (n,), or where a stage may end, if sooner."""
-    slot = now // SLOT_MS
-    daily = slot + (phase(rows) - slot - 1) % SLOTS_A_DAY + 1
+    daily = next_daily(rows, now)
     end = -(-next_deadline(rows, now, policy) // SLOT_MS)
     soonest: Slots = np.minimum(daily, end).astype(np.int32)
     return soonest
