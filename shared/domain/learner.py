@@ -7,6 +7,7 @@ promises by its watermark that nothing earlier will follow, and an example waits
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Any, Final
 
@@ -118,23 +119,35 @@ class Learner:
         The snapshots that are to be published, usually none.
 
         """
+        return [self._snapshot(offset, at) for at in self.learn(offset, training)]
+
+    def learn(self, offset: int, training: Training) -> Iterator[int]:
+        """Take in a record, and stop wherever a model is to be published: to be exhausted.
+
+        Yields
+        ------
+        The label time of the last example learned; `version` and `model` are then those to
+        publish.
+
+        """
         for example in training.examples:
             self._wait(offset, example)
         mark = training.watermark
         self.watermarks[mark.partition] = max(mark.at, self.watermarks.get(mark.partition, 0))
-        return self._learn_ready(offset) if offset >= self._complete_at else []
+        if offset >= self._complete_at:
+            yield from self._learn_ready()
 
-    def _learn_ready(self, offset: int) -> list[Snapshot]:
+    def _learn_ready(self) -> Iterator[int]:
         """Learn what nothing earlier can follow any more."""
         ready = min(self.watermarks.values())
-        snapshots = []
         while self._waiting and self._waiting[0][0] <= ready:
             labelled_at, identity, _, example = heappop(self._waiting)
             if not self._is_learned(identity):
                 self._learn(example)
                 if self._is_due(labelled_at):
-                    snapshots.append(self._snapshot(offset, labelled_at))
-        return snapshots
+                    self.version += 1
+                    self._published_labels, self.published_at = self.model.labels, labelled_at
+                    yield labelled_at
 
     def _wait(self, offset: int, example: Example) -> None:
         if not self._is_learned(example.origin):
@@ -158,8 +171,6 @@ class Learner:
         return fresh >= _MOST or (fresh >= _STEP and new_day)
 
     def _snapshot(self, offset: int, at: int) -> Snapshot:
-        self.version += 1
-        self._published_labels, self.published_at = self.model.labels, at
         return Snapshot(
             version=self.version,
             at=at,
