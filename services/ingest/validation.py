@@ -104,8 +104,8 @@ class Validator:
 
     def check_time(self, time: datetime) -> InvalidEventError | None:
         """Return what is wrong with an event time, if anything."""
-        if time < _EPOCH:
-            return InvalidEventError("time", "before 1970", "Send when it happened")
+        if time <= _EPOCH:
+            return InvalidEventError("time", "not after 1970-01-01T00:00:00Z", "Send when it happened")
         if time > self._now() + self._tolerance:
             return InvalidEventError(
                 "time",
@@ -122,7 +122,7 @@ class Validator:
             # An event has two braces at least: so few more cannot nest too deep.
             or body.count(b"{") + body.count(b"[") > 2 * len(events) + MAX_NESTING - 2
             or not all(
-                _EPOCH <= event.time <= latest
+                _EPOCH < event.time <= latest
                 and getattr(event.data, "currency", None) in currencies
                 for event in events
             )

@@ -27,6 +27,7 @@ from services.scorer.ports import Models, PartitionStore
 from shared import metrics
 from shared.domain.batch import Record, read_batch
 from shared.domain.emission import Effects
+from shared.domain.events import is_array
 from shared.domain.partition import Partition, Position
 from shared.domain.policy import Policy
 
@@ -200,7 +201,7 @@ class PartitionWorker:
 
 def _weight(record: Record) -> int:
     """Guess how much work a record is, in single events."""
-    aggregated = (record.value or b"")[:1] == b"["
+    aggregated = is_array(record.value or b"")
     return _SINGLE_EVENTS_A_FOLD // _RECORDS_A_FOLD if aggregated else 1
 
 

@@ -20,7 +20,8 @@ from shared.domain.errors import InvalidEventError
 # store keeps its own records under keys that begin with one. The look-ahead is the end of
 # the text: a `$` of Python's would let a last line feed pass.
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+(?![\s\S])"
-_LARGEST_AMOUNT = 1e12
+# Sums are kept in 64-bit micro units: a customer may reach nine thousand times this much.
+_LARGEST_AMOUNT = 1e9
 
 Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=_PRINTABLE)]
 Source = Annotated[str, Meta(min_length=1, max_length=256, pattern=_PRINTABLE)]

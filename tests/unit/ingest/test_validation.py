@@ -62,8 +62,9 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"subject": "a\x00b"}, "subject", "control characters"),
     ({"time": "yesterday"}, "time", "RFC3339"),
     ({"time": "2026-01-31T12:00:00"}, "time", "timezone"),
-    ({"time": "1969-12-31T23:59:59Z"}, "time", "before 1970"),
-    ({"time": "0001-01-01T00:00:00+23:59"}, "time", "before 1970"),
+    ({"time": "1970-01-01T00:00:00Z"}, "time", "not after 1970"),
+    ({"time": "1969-12-31T23:59:59Z"}, "time", "not after 1970"),
+    ({"time": "0001-01-01T00:00:00+23:59"}, "time", "not after 1970"),
     ({"time": "2026-02-01T00:05:01Z"}, "time", "300 s in the future"),
     ({"time": "9999-12-31T23:59:59-23:59"}, "time", "300 s in the future"),
     ({"type": "tenure.unknown"}, "type", "tenure.unknown"),
@@ -73,8 +74,8 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"data": None}, "data", "missing"),
     ({"data": {}}, "data.amount", "missing"),
     ({"data": {"amount": "20"}}, "data.amount", "Expected `float`"),
-    ({"data": {"amount": 1.1e12}}, "data.amount", "<= 1000000000000.0"),
-    ({"data": {"amount": -1.1e12}}, "data.amount", ">= -1000000000000.0"),
+    ({"data": {"amount": 1.1e9}}, "data.amount", "<= 1000000000.0"),
+    ({"data": {"amount": -1.1e9}}, "data.amount", ">= -1000000000.0"),
     ({"data": {"amount": 1, "quantity": -1}}, "data.quantity", ">= 0"),
     ({"data": {"amount": 1, "margin": 1.01}}, "data.margin", "<= 1"),
     ({"data": {"amount": 1, "currency": "usd"}}, "data.currency", "regex"),
@@ -125,11 +126,11 @@ def test_there_is_an_error_for_each_bad_event_and_for_no_other(events: list[Any]
 
 def test_what_is_on_the_edge_is_good() -> None:
     edge = [
-        event(time="1970-01-01T00:00:00Z"),
+        event(time="1970-01-01T00:00:01Z"),
         event(time="2026-02-01T00:05:00Z"),
         event(time="2026-02-01T03:04:00+03:00"),
         event(id="x" * 128, source="s" * 256, subject="Ω😀 '\"\\"),
-        event(data={"amount": -1e12, "currency": "USD", "margin": -1, "quantity": 0}),
+        event(data={"amount": -1e9, "currency": "USD", "margin": -1, "quantity": 0}),
         event(data={"amount": 0, "unknown": {"field": [None]}}),
     ]
     assert len(validator().batch(body(*edge)).events) == len(edge)
