@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.partitioner import DefaultPartitioner
 
 from shared.adapters.embedded_kafka import EmbeddedKafka
@@ -20,6 +19,7 @@ from shared.adapters.event_log import (
     RecordTooLargeError,
     customer_partition,
 )
+from tests.kafka_topics import create_topic, read_partition
 from tests.waiting import until
 
 PARTITIONS = 4
@@ -59,8 +59,7 @@ class KafkaBench:
         self.pause, self.resume = broker.pause, broker.resume
 
     async def create(self, **config: str) -> None:
-        topic = NewTopic(self.topic, PARTITIONS, 1, topic_configs=config)
-        await self.administer(lambda admin: admin.create_topics([topic]))
+        await create_topic(self.broker.bootstrap_servers, self.topic, PARTITIONS, **config)
 
     async def administer(self, do: Callable[[AIOKafkaAdminClient], object]) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.broker.bootstrap_servers)
@@ -71,26 +70,7 @@ class KafkaBench:
             await admin.close()
 
     async def read(self, partition: int) -> list[bytes]:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.broker.bootstrap_servers,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-        )
-        await consumer.start()
-        try:
-            return await _everything(consumer, TopicPartition(self.topic, partition))
-        finally:
-            await consumer.stop()
-
-
-async def _everything(consumer: AIOKafkaConsumer, place: TopicPartition) -> list[bytes]:
-    consumer.assign([place])
-    end = (await consumer.end_offsets([place]))[place]
-    values: list[bytes] = []
-    while await consumer.position(place) < end:
-        batches = await consumer.getmany(timeout_ms=1000)
-        values += [record.value for records in batches.values() for record in records]
-    return values
+        return await read_partition(self.broker.bootstrap_servers, self.topic, partition)
 
 
 @pytest.fixture
@@ -103,7 +83,7 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     chosen: Bench = MemoryBench()
     if request.param == "kafka":
         chosen = request.getfixturevalue("kafka_bench")
-        await chosen.create(**{"max.message.bytes": str(LIMIT)})  # type: ignore[attr-defined]
+        await chosen.create(max_message_bytes=str(LIMIT))  # type: ignore[attr-defined]
     await chosen.log.start()
     await until(lambda: chosen.log.problem() is None)
     yield chosen
@@ -187,7 +167,7 @@ async def test_before_the_topic_exists_it_says_how_to_create_it(kafka_bench: Kaf
 async def test_when_kafka_refuses_a_record_for_good_the_next_one_still_gets_through(
     kafka_bench: KafkaBench,
 ) -> None:
-    await kafka_bench.create(**{"max.message.bytes": str(LIMIT)})
+    await kafka_bench.create(max_message_bytes=str(LIMIT))
     log = kafka_bench.log
     await log.start()
     try:
@@ -226,7 +206,9 @@ async def test_new_partitions_are_noticed(kafka_bench: KafkaBench) -> None:
         await kafka_bench.log.stop()
 
 
+@pytest.mark.kafka
 @pytest.mark.faults
+@pytest.mark.slow
 async def test_an_outage_shows_while_nobody_writes_and_ends_by_itself(prefix: str) -> None:
     with EmbeddedKafka() as broker:
         bench = KafkaBench(broker, f"{prefix}events")
