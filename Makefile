@@ -43,6 +43,11 @@ lint: .venv/.synced  ## Check style, formatting and who may import whom
 types: .venv/.synced  ## Check the types
 	$(BIN)/mypy
 
+.PHONY: generated
+generated: .venv/.synced  ## Write the dashboards and docs/metrics.md anew
+	$(BIN)/python -m deploy.grafana.generate
+	$(BIN)/python -m deploy.metrics_page
+
 .PHONY: bench
 bench: .venv/.synced  ## Measure the scorer beside plain Faust and no broker at all
 	$(BIN)/tenure bench scorer $(ARGS)

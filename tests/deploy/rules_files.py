@@ -14,7 +14,13 @@ from tests.deploy.tools import DEPLOY
 
 RULES = DEPLOY / "prometheus" / "rules"
 #: What Prometheus and the client library add by themselves.
-FOREIGN = {"up", "process_start_time_seconds", "process_resident_memory_bytes"}
+FOREIGN = {
+    "ALERTS",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "up",
+}
 _SUFFIXES = ("_total", "_bucket", "_count", "_sum", "_info", "")
 
 

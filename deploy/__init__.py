@@ -1,0 +1,1 @@
+"""What runs Tenure somewhere: images, dashboards, alert rules. Not part of the wheel."""

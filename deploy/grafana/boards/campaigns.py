@@ -1,0 +1,147 @@
+"""Campaigns: what was decided, what left, and what waits."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deploy.grafana.panels import Board, Panel, Query, Section, quantile
+
+_JOB: Final = 'job="campaigner"'
+_UNTIL_DECIDED: Final = "a customer crosses a campaign's threshold"
+_UNTIL_FIRED: Final = "a first trigger leaves"
+
+_DECISIONS: Final = Section(
+    "Decisions",
+    (
+        Panel(
+            "Decisions today",
+            "By outcome: fired, held out for comparison, suppressed by a check, expired.",
+            "short",
+            (
+                Query(
+                    f"sum by (outcome) (increase(tenure_campaigner_decisions_total{{{_JOB}}}[1d]))",
+                    "{{outcome}}",
+                    _UNTIL_DECIDED,
+                ),
+            ),
+            width=12,
+            number=True,
+        ),
+        Panel(
+            "Triggers today",
+            "Acknowledged by Kafka; one that was sent again counts again.",
+            "short",
+            (
+                Query(
+                    f"sum by (campaign) (increase(tenure_campaigner_triggers_total{{{_JOB}}}[1d]))",
+                    "{{campaign}}",
+                    _UNTIL_FIRED,
+                ),
+            ),
+            width=12,
+            number=True,
+        ),
+        Panel(
+            "Decisions, an hour",
+            "By campaign and outcome.",
+            "short",
+            (
+                Query(
+                    "sum by (campaign, outcome)"
+                    f" (increase(tenure_campaigner_decisions_total{{{_JOB}}}[1h]))",
+                    "{{campaign}} {{outcome}}",
+                    _UNTIL_DECIDED,
+                ),
+            ),
+            width=12,
+        ),
+        Panel(
+            "Triggers, an hour",
+            "By campaign.",
+            "short",
+            (
+                Query(
+                    f"sum by (campaign) (increase(tenure_campaigner_triggers_total{{{_JOB}}}[1h]))",
+                    "{{campaign}}",
+                    _UNTIL_FIRED,
+                ),
+            ),
+            width=12,
+        ),
+    ),
+)
+
+_DELIVERY: Final = Section(
+    "Delivery",
+    (
+        Panel(
+            "Outbox",
+            "Decisions and triggers that wait for Kafka.",
+            "short",
+            (Query(f"tenure_campaigner_outbox_rows{{{_JOB}}}", "{{instance}}"),),
+        ),
+        Panel(
+            "Oldest in the outbox",
+            "What waits longer than its campaign's valid_for expires.",
+            "s",
+            (Query(f"tenure_campaigner_outbox_age_seconds{{{_JOB}}}", "{{instance}}"),),
+        ),
+        Panel(
+            "Time to commit",
+            "A batch: position, read model, decisions and outbox in one transaction.",
+            "s",
+            tuple(
+                quantile(share, "tenure_campaigner_commit_seconds", _JOB)
+                for share in (0.5, 0.95, 0.99)
+            ),
+        ),
+        Panel(
+            "Scores",
+            "Records of customer-scores that are in the database.",
+            "eps",
+            (
+                Query(
+                    f"sum(rate(tenure_campaigner_records_total{{{_JOB}}}[$__rate_interval]))",
+                    "committed",
+                ),
+                Query(
+                    f"sum(rate(tenure_campaigner_unreadable_total{{{_JOB}}}[$__rate_interval]))",
+                    "unreadable",
+                ),
+            ),
+        ),
+        Panel(
+            "Lag",
+            "Records of customer-scores that were not read yet.",
+            "short",
+            (Query(f"tenure_campaigner_lag_records{{{_JOB}}}", "{{instance}}"),),
+        ),
+        Panel(
+            "Campaign file in force",
+            "0 while an error in the file keeps the former version in force.",
+            "short",
+            (Query(f"tenure_campaigner_file_valid{{{_JOB}}}", "{{instance}}"),),
+        ),
+        Panel(
+            "Customers in the read model",
+            "By stage; what the operator API shows. It follows the scorers' own count.",
+            "short",
+            (
+                Query(
+                    f"max by (stage) (tenure_campaigner_customers{{{_JOB}}})",
+                    "{{stage}}",
+                    "a first score arrives",
+                ),
+            ),
+            width=24,
+            stacked=True,
+        ),
+    ),
+)
+
+CAMPAIGNS: Final = Board(
+    "tenure-campaigns",
+    "Tenure: campaigns",
+    "What was decided, what left, and what waits.",
+    (_DECISIONS, _DELIVERY),
+)
