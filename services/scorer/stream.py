@@ -104,6 +104,11 @@ class _Consumer(driver.Consumer):
             raise IllegalStateError("the group is rebalancing again")
 
 
+class _App(faust.App):
+    def _create_directories(self) -> None:
+        """Make none: nothing is kept on disk, and in a container it may be read-only."""
+
+
 def create_app(settings: Settings, scorer: Scorer) -> faust.App:
     """Return the Faust application, not started.
 
@@ -115,7 +120,7 @@ def create_app(settings: Settings, scorer: Scorer) -> faust.App:
         Gets every record of the partitions that are assigned to this process.
 
     """
-    app = faust.App(
+    app = _App(
         settings.topic("tenure-scorer"),
         broker=[f"kafka://{server}" for server in settings.kafka_bootstrap_servers.split(",")],
         key_serializer="raw",
