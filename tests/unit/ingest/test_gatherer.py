@@ -57,8 +57,12 @@ async def refusal(work: Awaitable[None]) -> RefusedError:
 
 
 async def test_requests_that_come_together_leave_together(log: MemoryEventLog) -> None:
-    gatherer = make(log, linger_s=0.02)
-    await asyncio.gather(*(gatherer.publish({0: [b"%d" % n], 1: [b"x"]}) for n in range(5)))
+    gatherer = make(log, linger_s=0.5)
+    requests = []
+    for n in range(5):
+        requests.append(asyncio.create_task(gatherer.publish({0: [b"%d" % n], 1: [b"x"]})))
+        await asyncio.sleep(0.01)
+    await asyncio.gather(*requests)
     assert log.records == [[b"[0,1,2,3,4]"], [b"[x,x,x,x,x]"]]
     await gatherer.close()
 

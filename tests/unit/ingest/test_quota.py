@@ -44,6 +44,16 @@ def test_a_batch_over_the_burst_gets_through_and_is_paid_for_later() -> None:
     quotas.spend(caller(), 1)
 
 
+def test_silence_saves_up_no_more_than_a_burst() -> None:
+    clock = Clock()
+    quotas = Quotas(clock)
+    quotas.spend(caller(), 1)
+    clock.now = 3600.0
+    quotas.spend(caller(), 20)
+    with pytest.raises(RefusedError):
+        quotas.spend(caller(), 1)
+
+
 def test_callers_do_not_spend_for_each_other_and_none_is_no_limit() -> None:
     quotas = Quotas(Clock())
     quotas.spend(caller("a"), 20)
