@@ -20,6 +20,9 @@ def up(
     data_dir: Annotated[
         Path | None, typer.Option(help="Where everything is kept [default: TENURE_DATA_DIR].")
     ] = None,
+    broker_port: Annotated[
+        int, typer.Option(help="Port of the embedded Kafka.", min=1, max=65535)
+    ] = 9092,
     demo: Annotated[
         bool, typer.Option("--demo", help="Replay the demo's year first, if there is no data yet.")
     ] = False,
@@ -32,24 +35,23 @@ def up(
     from services.standalone.run import run
 
     console = Console()
-    place = lasting(load_settings(), data_dir)
+    place = lasting(load_settings(), data_dir, broker_port)
     try:
         run(_serve(place, console, demo=demo))
     except KeyboardInterrupt:
         console.print("Stopped. `tenure up` goes on where it was.")
 
 
-def lasting(settings: Settings, data_dir: Path | None) -> Place:
+def lasting(settings: Settings, data_dir: Path | None, broker_port: int) -> Place:
     """Return the place that the settings describe; services run in it, so paths are absolute."""
     directory = (data_dir or settings.data_dir).absolute()
     directory.mkdir(parents=True, exist_ok=True)
     paths = {name: getattr(settings, name) for name in _PATHS}
     found = {name: path.absolute() for name, path in paths.items() if path is not None}
-    port = settings.kafka_bootstrap_servers.split(",")[0].rpartition(":")[2]
     return Place(
         settings.model_copy(update=found | {"data_dir": directory}),
         directory,
-        broker_port=int(port),
+        broker_port=broker_port,
         own_broker=BROKERS not in os.environ,
     )
 

@@ -62,9 +62,11 @@ class Report(Struct, frozen=True):
     events_accepted
         Answered 202 by ingest.
     events_in_state
-        Folded into a customer's state; with `duplicates` and `dead_letters` it must be all.
+        Folded into a customer's state, once each.
+    duplicates
+        Arrived again, since the answer to them had been lost, and left out of the state.
     reconciled
-        Whether it is.
+        Whether all that was accepted is in the state or among the dead letters.
     events_per_second
         Over the time from the first event to the last being in the state. The demo paces itself:
         this is not what the machine could do.

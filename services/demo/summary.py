@@ -27,13 +27,12 @@ def _lines(report: Report) -> list[tuple[str, str]]:
         f"AUC {number(model.auc)}, log loss {number(model.log_loss)}, "
         f"ECE {number(model.ece)} over {model.labels:,} labels, each predicted first"
     )
-    sum_ = (
-        f"{report.events_in_state:,} in the state + {report.duplicates:,} duplicates"
-        f" + {report.dead_letters:,} dead letters"
-    )
+    parts = f"{report.events_in_state:,} in the state + {report.dead_letters:,} dead letters"
+    if report.duplicates:
+        parts += f"; {report.duplicates:,} arrived again and were left out"
     return [
         ("events accepted", f"{report.events_accepted:,}"),
-        ("= accounted for" if report.reconciled else "NOT ACCOUNTED FOR", sum_),
+        ("= accounted for" if report.reconciled else "NOT ACCOUNTED FOR", parts),
         ("customers", f"{report.customers:,}"),
         ("stages", ", ".join(f"{stage} {count:,}" for stage, count in report.stages.items())),
         ("churn model", quality),

@@ -67,7 +67,7 @@ def sample(**changes: Any) -> Sample:  # noqa: ANN401 - any field of a sample
         "now": 100 * DAY_MS,
         "at": 100 * DAY_MS,
         "accepted": 1_000,
-        "counts": {"applied": 990, "duplicates": 7, "dead_letters": 3, "controls": 40},
+        "counts": {"applied": 997, "duplicates": 7, "dead_letters": 3, "controls": 40},
         "customers": 3,
         "stages": dict.fromkeys(STAGES, 0) | {"growth": 2, "lapsed": 1},
         "model": Model(4, 500, 0.87, 0.33, 0.02),

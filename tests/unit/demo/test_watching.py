@@ -67,7 +67,7 @@ def test_a_sample_adds_up_partitions_and_campaigns() -> None:
     gauges = {"tenure_campaigner_lag_records": 4.0, "tenure_campaigner_outbox_rows": 1.0}
     found = read_sample(1.5, 20, STATUS, CAMPAIGNS, gauges)
     assert (found.now, found.at, found.lag, found.behind) == (10 * DAY_MS, 11 * DAY_MS, 2, 5)
-    assert (found.in_state, found.accounted, found.customers) == (11, 13, 4)
+    assert (found.in_state, found.accounted, found.customers) == (11, 12, 4)
     assert (found.stages["growth"], found.stages["lapsed"], found.stages["decline"]) == (3, 1, 0)
     assert found.outcomes == {"fired": 3, "held_out": 1, "suppressed": 0, "expired": 0}
     assert found.model == Model(3, 100, 0.8, 0.4, None)
@@ -128,7 +128,7 @@ async def test_the_pace_waits_for_the_scorer() -> None:
 
 def test_a_line_tells_how_it_goes() -> None:
     line = plain(sample(lag=5), rate=1234.5)
-    assert line.startswith("1970-04-11  accepted 1,000  in state 990  lag 5  1,234 events/s")
+    assert line.startswith("1970-04-11  accepted 1,000  in state 997  lag 5  1,234 events/s")
     assert "AUC 0.870 (500 labels)  fired 2  held out 1" in line
 
 
