@@ -12,6 +12,7 @@ from deploy.grafana.boards import BOARDS
 from deploy.grafana.generate import FOLDER, rendered
 from deploy.grafana.panels import Board
 from shared import metrics
+from tests.deploy.compose import ComposeFile
 from tests.deploy.rules_files import ALERTS, RECORDED, unknown_names
 from tests.deploy.tools import DEPLOY
 
@@ -81,7 +82,8 @@ def test_grafana_finds_the_dashboards_and_prometheus() -> None:
     ]
     scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
     assert source["jsonData"]["timeInterval"] == scraped["global"]["scrape_interval"]
-    (provider,) = yaml.safe_load((provisioning / "dashboards" / "tenure.yml").read_text())[
-        "providers"
-    ]
-    assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
+    provided = yaml.safe_load((provisioning / "dashboards" / "tenure.yml").read_text())
+    mounts = {each.target: each.source for each in ComposeFile.read().service("grafana").mounts}
+    (path,) = [provider["options"]["path"] for provider in provided["providers"]]
+    assert mounts[path] == FOLDER
+    assert mounts["/etc/grafana/provisioning"] == provisioning

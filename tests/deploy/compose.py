@@ -1,0 +1,119 @@
+"""docker-compose.yml as a program may read it: variables filled in, paths absolute."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.deploy.tools import ROOT
+
+PATH = ROOT / "docker-compose.yml"
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A file or folder of the repository in a container."""
+
+    source: Path
+    target: str
+    read_only: bool
+
+
+@dataclass(frozen=True)
+class Published:
+    """A port of a container on an address of the machine."""
+
+    address: str
+    port: int
+    target: int
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service, with its own part of the file."""
+
+    name: str
+    own: dict[str, Any]
+
+    @property
+    def image(self) -> str:
+        return self.own["image"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return self.own.get("environment", {})
+
+    @property
+    def is_tenure(self) -> bool:
+        return "build" in self.own
+
+    @property
+    def command(self) -> list[str]:
+        return [*self.own.get("entrypoint", []), *self.own.get("command", [])]
+
+    @property
+    def ports(self) -> list[Published]:
+        parts = [port.rsplit(":", 2) for port in self.own.get("ports", [])]
+        return [Published(address, int(port), int(target)) for address, port, target in parts]
+
+    @property
+    def health(self) -> list[str]:
+        kind, *command = self.own["healthcheck"]["test"]
+        assert kind == "CMD"
+        return command
+
+    @property
+    def mounts(self) -> list[Mount]:
+        return [mount for mount in self._volumes() if isinstance(mount, Mount)]
+
+    @property
+    def volumes(self) -> list[str]:
+        return [volume for volume in self._volumes() if isinstance(volume, str)]
+
+    def _volumes(self) -> Iterator[Mount | str]:
+        for volume in self.own.get("volumes", []):
+            source, target, *mode = volume.split(":")
+            if source.startswith("."):
+                yield Mount((ROOT / source).resolve(), target, mode == ["ro"])
+            else:
+                yield source
+
+
+@dataclass(frozen=True)
+class ComposeFile:
+    """The file as a whole."""
+
+    document: dict[str, Any]
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None) -> ComposeFile:
+        text = PATH.read_text()
+        return cls(_filled(yaml.safe_load(text), environment or {}))
+
+    @property
+    def services(self) -> list[Service]:
+        return [Service(name, own) for name, own in self.document["services"].items()]
+
+    def service(self, name: str) -> Service:
+        return Service(name, self.document["services"][name])
+
+
+def variables() -> dict[str, str | None]:
+    """Return the variables that the file takes, with their defaults."""
+    return dict(_VARIABLE.findall(PATH.read_text()))
+
+
+def _filled(value: Any, environment: Mapping[str, str]) -> Any:  # noqa: ANN401  # YAML is any
+    if isinstance(value, dict):
+        return {key: _filled(each, environment) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_filled(each, environment) for each in value]
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda found: environment.get(found[1]) or found[2] or "", value)
+    return value
