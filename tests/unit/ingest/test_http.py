@@ -127,7 +127,19 @@ async def test_a_body_that_never_ends_is_given_up(
         writer.close()
 
 
-async def test_a_sender_who_hangs_up_half_way_publishes_nothing(bench: Bench) -> None:
+async def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(bench: Bench) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", bench.port)
+    head = f"POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: {STRUCTURED}\r\n"
+    writer.write(head.encode() + b"content-length: 1000000000\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413")
+    writer.close()
+
+
+async def test_a_sender_who_hangs_up_half_way_publishes_nothing_and_is_no_fault(
+    bench: Bench,
+) -> None:
+    given_up = counter("tenure_ingest_requests_total", route="events", status="400")
     for _ in range(3):
         _, writer = await asyncio.open_connection("127.0.0.1", bench.port)
         head = f"POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: {STRUCTURED}\r\n"
@@ -135,6 +147,7 @@ async def test_a_sender_who_hangs_up_half_way_publishes_nothing(bench: Bench) ->
         writer.write(head.encode() + b"content-length: 9999\r\n\r\n" + raw)
         await writer.drain()
         writer.transport.abort()
+    await until(lambda: given_up() == 3, 10)
     assert (await bench.post(event(id="next"))).status_code == 202
     assert bench.published() == ["next"]
 
