@@ -144,7 +144,8 @@ def build(
         setting="TENURE_CAMPAIGNER_KEYS_FILE",
     )
     engine = open_database(settings.database_url)
-    store = CampaignStore(engine, settings.topic(CUSTOMER_SCORES.name), hook=hook)
+    source = settings.topic(CUSTOMER_SCORES.name)
+    store = CampaignStore(engine, source, hook=hook)
     rules = LiveRules(
         settings.campaigns_file,
         settings.control_salt,
@@ -160,6 +161,7 @@ def build(
         campaigner.leases,
         release=campaigner.release_enrolments,
         clock=clock,
+        source=source,
         hook=hook,
     )
     campaigner.on_decided(publisher.wake)

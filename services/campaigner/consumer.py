@@ -17,6 +17,7 @@ from kafka.errors import KafkaError
 
 from services.campaigner.service import Campaigner
 from shared import metrics
+from shared.domain.campaign_state import LostPartitionError
 from shared.domain.errors import TenureError
 from shared.settings import Settings
 from shared.topics import CUSTOMER_SCORES
@@ -60,6 +61,9 @@ class ScoreConsumer:
         while not stop.is_set():
             try:
                 self._follow(stop)
+            except LostPartitionError as error:  # it was paused for long: join the group anew
+                log.warning("another campaigner took over, joining anew", reason=str(error))
+                self.problem = str(error)
             except Exception as error:  # what is in SQL is right: forget the rest, and read on
                 self.problem = f"{type(error).__name__}: {error}"
                 log.exception("cannot process scores, starting anew", retry_s=_RETRY_S)

@@ -10,9 +10,12 @@ import msgspec
 from services.campaigner.ports import Message
 from shared.domain.campaign_outputs import Decision, trigger_of
 from shared.domain.outputs import DeadLetter
-from shared.topics import CAMPAIGN_DECISIONS, CUSTOMER_SCORES, DEAD_LETTER, RETENTION_TRIGGERS
+from shared.topics import CAMPAIGN_DECISIONS, DEAD_LETTER, RETENTION_TRIGGERS
 
 SOURCE: Final = "tenure/campaigner"
+#: Bytes of an original that are kept: with its headers it stays below what producers may send.
+_LARGEST_LETTER: Final = 1_000_000
+_LONGEST_HEADER: Final = 1_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -33,20 +36,33 @@ def decision_message(decision: Decision) -> Message:
     return Message(CAMPAIGN_DECISIONS.name, decision.customer, value, headers)
 
 
-def letter_message(letter: str, topic: str = CUSTOMER_SCORES.name) -> Message:
-    """Return a dead letter (JSON of a `DeadLetter`): the original bytes, the rest in headers."""
+def letter_message(letter: str, topic: str) -> Message:
+    """Return a dead letter: the original bytes, the rest in headers.
+
+    Parameters
+    ----------
+    letter
+        JSON of a `DeadLetter`.
+    topic
+        Where it came from, by its full name.
+
+    """
     read = msgspec.json.decode(letter, type=DeadLetter)
-    headers = [
-        ("error", read.error),
-        ("field", read.field),
-        ("reason", read.reason),
-        ("remedy", read.remedy),
-        ("topic", topic),
-        ("partition", str(read.partition)),
-        ("offset", str(read.offset)),
-        ("index", "" if read.index is None else str(read.index)),
-    ]
-    return Message(DEAD_LETTER.name, None, read.value, headers)
+    facts: dict[str, object] = {
+        "error": read.error,
+        "field": read.field,
+        "reason": read.reason,
+        "remedy": read.remedy,
+        "topic": topic,
+        "partition": read.partition,
+        "offset": read.offset,
+        "index": "" if read.index is None else read.index,
+    }
+    value = read.value[:_LARGEST_LETTER]
+    if len(value) < len(read.value):  # else Kafka would refuse it, again and again
+        facts["truncated"] = f"from {len(read.value)} bytes"
+    headers = [(name, str(fact)[:_LONGEST_HEADER]) for name, fact in facts.items()]
+    return Message(DEAD_LETTER.name, None, value, headers)
 
 
 def rfc3339(epoch_ms: int) -> str:

@@ -62,6 +62,8 @@ class Publisher:
         Told, by partition, whose cool-down ends because the decision expired here.
     clock
         The wall clock.
+    source
+        Full name of the topic that dead letters come from.
     hook
         For tests.
 
@@ -75,6 +77,7 @@ class Publisher:
         *,
         release: Callable[[int, Iterable[Enrolment]], None],
         clock: Clock,
+        source: str,
         hook: Hook = no_hook,
     ) -> None:
         self._store = store
@@ -82,6 +85,7 @@ class Publisher:
         self._leases = leases
         self._release = release
         self._clock = clock
+        self._source = source
         self._hook = hook
         self._wake = Event()
         #: Why nothing can be published now, for readiness.
@@ -123,7 +127,7 @@ class Publisher:
     def _publish(self, leases: Sequence[Lease], page: _Page) -> int:
         # 1. what is due, both arms in one go; the decision of a trigger waits for the trigger
         due = [(row, trigger_message(_decision(row))) for row in page.fired]
-        due += [(row, _message(row)) for row in page.others]
+        due += [(row, self._message(row)) for row in page.others]
         acknowledged = {row.seq for row in self._send(due)}
         self._hook("triggers acknowledged")
         fired = [Settled(row) for row in page.fired if row.seq in acknowledged]
@@ -140,6 +144,11 @@ class Publisher:
         complete = len(settled) == sum(map(len, page))
         self.problem = None if complete else "Kafka does not acknowledge, trying again"
         return len(settled)
+
+    def _message(self, row: Waiting) -> Message:
+        if row.letter is not None:
+            return letter_message(row.letter, self._source)
+        return decision_message(_decision(row))
 
     def _send(self, pairs: Sequence[tuple[_T, Message]]) -> list[_T]:
         """Publish messages, and return what stands beside those that were acknowledged."""
@@ -195,12 +204,6 @@ def _judged(row: Waiting, triggers: Found, decisions: Found) -> Settled:
 def _decision(row: Waiting) -> Decision:
     assert row.decision is not None  # noqa: S101  # `_sorted` put rows without one elsewhere
     return row.decision
-
-
-def _message(row: Waiting) -> Message:
-    if row.letter is not None:
-        return letter_message(row.letter)
-    return decision_message(_decision(row))
 
 
 def _final_message(settled: Settled) -> Message:

@@ -42,7 +42,8 @@ class CampaignQueries:
         """Return how many customers are in each stage."""
         query = select(customers.c.stage, func.count()).group_by(customers.c.stage)
         with reading(self._engine) as connection:
-            return dict(connection.execute(query).tuples().all())
+            rows = connection.execute(query).all()
+        return {row[0]: row[1] for row in rows}
 
     def outcomes(self) -> dict[str, dict[Outcome, int]]:
         """Return how many decisions of each campaign have each outcome."""

@@ -8,23 +8,21 @@ meanwhile, changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from itertools import chain
 
 import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    Table,
     bindparam,
     delete,
     func,
-    insert,
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
+from shared.adapters.sql.bulk import Row, insert_rows, upsert_rows
 from shared.adapters.sql.engine import reading
 from shared.adapters.sql.tables import (
     armings,
@@ -48,8 +46,6 @@ from shared.domain.campaign_state import (
 )
 from shared.domain.campaigns import Arming
 from shared.domain.outputs import Identity, Score
-
-Row = dict[str, Any]
 
 _CHUNK = 1_000  # values in one IN list
 _decision = msgspec.json.Decoder(Decision)
@@ -101,7 +97,7 @@ class CampaignStore:
         )
         rows = [{**fresh, "partition": each} for each in partitions]
         with self._engine.begin() as connection:
-            _upsert(connection, positions, rows, replace=False)
+            upsert_rows(connection, positions, rows, replace=False)
             claimed = connection.execute(claim).all()
         return sorted(Claimed(Lease(*row[:2]), *row[2:]) for row in claimed)
 
@@ -125,10 +121,12 @@ class CampaignStore:
             for batch in sorted(batches, key=lambda each: each.lease):
                 self._advance(connection, batch)
             self._hook("advanced")
-            _upsert(connection, customers, [row for each in batches for row in _profiles(each)])
-            _upsert(connection, armings, [row for each in batches for row in _standing(each)])
-            _insert(connection, decisions, [row for each in batches for row in _decisions(each)])
-            _insert(connection, outbox, [row for each in batches for row in _outbox(each, now)])
+            upsert_rows(connection, customers, [row for each in batches for row in _profiles(each)])
+            upsert_rows(connection, armings, [row for each in batches for row in _standing(each)])
+            insert_rows(
+                connection, decisions, [row for each in batches for row in _decisions(each)]
+            )
+            insert_rows(connection, outbox, [row for each in batches for row in _outbox(each, now)])
             self._hook("written")
 
     def waiting(self, partitions: Sequence[int], after: int, limit: int) -> list[Waiting]:
@@ -183,7 +181,7 @@ class CampaignStore:
             for (name, version), document in documents.items()
         ]
         with self._engine.begin() as connection:
-            _upsert(connection, campaign_versions, rows, replace=False)
+            upsert_rows(connection, campaign_versions, rows, replace=False)
 
     def _mine(self) -> ColumnElement[bool]:
         return positions.c.topic == self._topic
@@ -222,26 +220,8 @@ def _lost(lease: Lease) -> LostPartitionError:
     )
 
 
-def _upsert(connection: Connection, table: Table, rows: list[Row], *, replace: bool = True) -> None:
-    """Insert rows; one that is there already is replaced, or stays."""
-    if not rows:
-        return
-    # The two databases share the syntax, but each dialect has its own class for it.
-    kind = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    new = kind(table)
-    keys = list(table.primary_key)
-    values = {name: new.excluded[name] for name in rows[0] if not table.c[name].primary_key}
-    statement = (
-        new.on_conflict_do_update(index_elements=keys, set_=values)
-        if replace
-        else new.on_conflict_do_nothing(index_elements=keys)
-    )
-    connection.execute(statement, rows)
-
-
-def _insert(connection: Connection, table: Table, rows: list[Row]) -> None:
-    if rows:
-        connection.execute(insert(table), rows)
+def _all(rows: Iterable[Iterable[Row]]) -> list[Row]:
+    return list(chain.from_iterable(rows))
 
 
 def _profiles(batch: Batch) -> Iterable[Row]:

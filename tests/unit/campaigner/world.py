@@ -107,6 +107,7 @@ class World:
             self.campaigner.leases,
             release=self.campaigner.release_enrolments,
             clock=lambda: self.now,
+            source=TOPIC,
             hook=self.passed,
         )
         self.positions = self.campaigner.own(partitions)

@@ -1,0 +1,184 @@
+"""The operator API: pages, filters, refusals with a remedy, and documentation that is true."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Engine
+
+from services.campaigner.campaign_file import CampaignBook
+from services.campaigner.http import Api, create_app
+from shared.adapters.api_keys import Caller, KeyRing, OpenDoor, create_key
+from shared.adapters.health import Health
+from shared.adapters.sql.campaign_queries import CampaignQueries
+from shared.adapters.sql.engine import open_database
+from tests.campaign_builders import campaign, score
+from tests.unit.campaigner.world import World, emptied
+
+CROWD = ["a/b", "bela", "c ç"]
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[Engine]:
+    engine = open_database("sqlite://")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def app(memory: Engine) -> FastAPI:
+    """Three customers that crossed two campaigns' thresholds, one campaign being paused."""
+    campaigns = [campaign("early-warning"), campaign("win-back", state="paused")]
+    world = World(emptied(memory), campaigns)
+    world.append(*(score(who, 0.1, step) for step, who in enumerate(CROWD)))
+    world.append(*(score(who, 0.7, 3 + step) for step, who in enumerate(CROWD)))
+    world.process()
+    world.publish()
+    book = CampaignBook("abc", tuple(campaigns))
+    return create_app(Api(CampaignQueries(memory), lambda: book), OpenDoor(), Health())
+
+
+async def get(app: FastAPI, path: str, **headers: str) -> httpx.Response:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        return await client.get(path, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("path", "customer"),
+    [("a%2Fb", "a/b"), ("a/b", "a/b"), ("bela", "bela"), ("c%20%C3%A7", "c ç")],
+)
+async def test_a_profile_is_the_last_score(app: FastAPI, path: str, customer: str) -> None:
+    answer = await get(app, f"/v1/customers/{path}")
+    assert answer.status_code == 200
+    assert (answer.json()["customer"], answer.json()["risk"]) == (customer, 0.7)
+    assert answer.json()["reasons"][0]["text"] == "silent for 12 days"
+
+
+async def test_a_customers_decisions_say_why(app: FastAPI) -> None:
+    page = (await get(app, "/v1/customers/a%2Fb/decisions")).json()
+    found = {each["campaign"]: each for each in page["decisions"]}
+    assert {name: each["outcome"] for name, each in found.items()} == {
+        "early-warning": "fired",
+        "win-back": "suppressed",
+    }
+    failed = [each for each in found["win-back"]["checks"] if not each["passed"]]
+    assert failed == [{"check": "state", "passed": False, "reason": "the campaign is paused"}]
+    assert page["next"] is None
+
+
+async def test_pages_go_from_the_newest_to_the_oldest(app: FastAPI) -> None:
+    seen: list[str] = []
+    path = "/v1/decisions?limit=4"
+    while True:
+        page = (await get(app, path)).json()
+        seen += [each["customer"] for each in page["decisions"]]
+        if page["next"] is None:
+            break
+        path = f"/v1/decisions?limit=4&after={page['next']}"
+    assert seen == ["c ç", "c ç", "bela", "bela", "a/b", "a/b"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("campaign=win-back", 3),
+        ("outcome=fired", 3),
+        ("campaign=win-back&outcome=fired", 0),
+        ("campaign=unknown", 0),
+        ("after=unknown", 0),
+    ],
+)
+async def test_decisions_are_filtered(app: FastAPI, query: str, expected: int) -> None:
+    assert len((await get(app, f"/v1/decisions?{query}")).json()["decisions"]) == expected
+
+
+async def test_a_decision_is_found_by_the_triggers_id(app: FastAPI) -> None:
+    (first, *_) = (await get(app, "/v1/decisions")).json()["decisions"]
+    assert (await get(app, f"/v1/decisions/{first['id']}")).json() == first
+
+
+async def test_campaigns_come_with_their_outcomes(app: FastAPI) -> None:
+    body = (await get(app, "/v1/campaigns")).json()
+    assert body["version"] == "abc"
+    assert [(each["name"], each["outcomes"]) for each in body["campaigns"]] == [
+        ("early-warning", {"fired": 3}),
+        ("win-back", {"suppressed": 3}),
+    ]
+    assert body["campaigns"][0]["trigger"]["threshold"] == 0.6
+
+
+async def test_stages_are_counted(app: FastAPI) -> None:
+    assert (await get(app, "/v1/stages")).json() == {"stages": {"growth": 3}}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "word"),
+    [
+        ("/v1/customers/nobody", 404, "Check the id"),
+        ("/v1/decisions/none", 404, "/v1/decisions"),
+        ("/v1/decisions?outcome=refused", 422, "outcome"),
+        ("/v1/decisions?limit=0", 422, "limit"),
+        ("/v1/decisions?limit=1001", 422, "limit"),
+        ("/v1/decisions?limit=many", 422, "limit"),
+        ("/v1/nothing", 404, "Not Found"),
+    ],
+)
+async def test_refusals_are_problems(app: FastAPI, path: str, status: int, word: str) -> None:
+    answer = await get(app, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == status
+    assert word in problem["detail"]
+
+
+async def test_nothing_is_shown_without_a_key_that_may_read(memory: Engine) -> None:
+    reader, reads = create_key("reader")
+    sender, sends = create_key("sender")
+    ring = KeyRing(
+        [
+            Caller("reader", reads, permissions=("read",)),
+            Caller("sender", sends, permissions=("events",)),
+        ]
+    )
+    api = Api(CampaignQueries(emptied(memory)), lambda: CampaignBook("", ()))
+    app = create_app(api, ring, Health())
+    paths = [path for path in await documented(app) if path.startswith("/v1/")]
+    assert len(paths) == 6
+    for path in paths:
+        refused = await get(app, path)
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+        assert (await get(app, path, Authorization=f"Bearer {sender}")).status_code == 403
+        assert (await get(app, path, Authorization=f"Bearer {reader}")).status_code in (200, 404)
+    assert (await get(app, "/livez")).status_code == 200
+
+
+async def documented(app: FastAPI) -> dict[str, Any]:
+    paths: dict[str, Any] = (await get(app, "/openapi.json")).json()["paths"]
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("template", "path"),
+    [
+        ("/v1/customers/{customer}", "/v1/customers/bela"),
+        ("/v1/customers/{customer}/decisions", "/v1/customers/bela/decisions"),
+        ("/v1/decisions", "/v1/decisions"),
+        ("/v1/campaigns", "/v1/campaigns"),
+        ("/v1/stages", "/v1/stages"),
+        ("/v1/customers/{customer}", "/v1/customers/nobody"),
+    ],
+)
+async def test_answers_are_as_documented(app: FastAPI, template: str, path: str) -> None:
+    document = (await get(app, "/openapi.json")).json()
+    answer = await get(app, path)
+    described = document["paths"][template]["get"]["responses"][str(answer.status_code)]
+    kind = answer.headers["content-type"]
+    schema = described["content"][kind]["schema"]
+    jsonschema.Draft202012Validator({**schema, "components": document["components"]}).validate(
+        answer.json()
+    )
