@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.domain.errors import TenureError
-from shared.domain.policy import DAY_MS, Policy
+from shared.domain.policy import DAY_MS, MINUTE_MS, Policy
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -151,7 +151,8 @@ class Settings(BaseSettings):
             horizon_ms=self.horizon_days * DAY_MS,
             cadence_days=self.cadence_days,
             default_margin=self.default_margin,
-            future_tolerance_ms=round(self.future_tolerance_s * 1000),
+            # What ingest let pass must not become a dead letter because the broker's clock is behind.
+            future_tolerance_ms=round(self.future_tolerance_s * 1000) + MINUTE_MS,
         )
 
     def topic(self, name: str) -> str:
