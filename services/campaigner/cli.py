@@ -1,0 +1,201 @@
+"""`tenure customer`, `tenure decisions`, `tenure campaigns`: what operators ask a campaigner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from services.campaigner.campaign_file import CampaignFileError, read_campaigns
+from services.campaigner.client import OperatorClient
+from shared.settings import load_settings
+
+customer = typer.Typer(name="customer", help="Look at a customer.", no_args_is_help=True)
+campaigns = typer.Typer(name="campaigns", help="Check and list campaigns.", no_args_is_help=True)
+
+Url = Annotated[
+    str | None, typer.Option(help="The campaigner's address [default: from the settings]")
+]
+Key = Annotated[
+    str | None, typer.Option(help="API key.", envvar="TENURE_API_KEY", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@customer.command()
+def show(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="The customer.")],
+    *,
+    url: Url = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a customer's stage, risk with its reasons, and value."""
+    with closing(_client(url, key)) as client:
+        profile = client.profile(identity)
+    if as_json:
+        typer.echo(json.dumps(profile))
+    else:
+        _print(_profile_table(profile), _reasons_table(profile))
+
+
+def decisions(
+    identity: Annotated[
+        str, typer.Argument(metavar="ID", help="A customer, or the id of one decision.")
+    ],
+    *,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=1000)] = 20,
+    url: Url = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a customer was, or was not, contacted: the newest decision first."""
+    with closing(_client(url, key)) as client:
+        found = client.customer_decisions(identity, limit)
+        if not found and _is_uuid(identity):
+            found = [client.decision(identity)]
+    if as_json:
+        typer.echo(json.dumps(found))
+    elif found:
+        _print(_decisions_table(found))
+    else:
+        typer.echo("No decisions: no campaign's threshold was crossed while it was watched.")
+
+
+@campaigns.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A campaign file.", show_default=False)],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Check a campaign file; every error is named with its line and its remedy."""
+    try:
+        book = read_campaigns(file)
+    except CampaignFileError as error:
+        if not as_json:
+            raise
+        problems = [problem._asdict() for problem in error.problems]
+        typer.echo(json.dumps({"valid": False, "problems": problems}))
+        raise typer.Exit(2) from None
+    names = [each.name for each in book.campaigns]
+    if as_json:
+        typer.echo(json.dumps({"valid": True, "version": book.version, "campaigns": names}))
+    else:
+        typer.echo(f"{file} is valid: {', '.join(names) or 'no campaigns'}")
+
+
+@campaigns.command("list")
+def list_campaigns(*, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
+    """List the campaigns in force, with their decisions by outcome."""
+    with closing(_client(url, key)) as client:
+        page = client.campaigns()
+    if as_json:
+        typer.echo(json.dumps(page))
+    else:
+        _print(_campaigns_table(page["campaigns"]))
+
+
+def _client(url: str | None, key: str | None) -> OperatorClient:
+    settings = load_settings()
+    default = f"http://{settings.campaigner_host}:{settings.campaigner_port}"
+    return OperatorClient(url or default, key)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _print(*tables: Table) -> None:
+    console = Console()
+    for table in tables:
+        console.print(table)
+
+
+def _table(*columns: str, rows: Iterable[Iterable[object]]) -> Table:
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        # As text: an id may hold what rich would take for markup.
+        table.add_row(*(Text(str(each)) for each in row))
+    return table
+
+
+def _profile_table(profile: dict[str, Any]) -> Table:
+    rows = {
+        "customer": profile["customer"],
+        "stage": f"{profile['stage']} since {_day(profile['stage_since'])}",
+        "risk": f"{profile['risk']:.1%} (model {profile['model'] or 'heuristic'})",
+        "last active": _day(profile["last_activity"]),
+        "first active": _day(profile["first_activity"]),
+        "active days": profile["visits"],
+        "spend": f"{profile['spend']:,.2f}",
+        "margin": f"{profile['margin']:,.2f}",
+        "cost": f"{profile['cost']:,.2f}",
+        "closed": "yes" if profile["closed"] else "no",
+        "as of": _time(profile["at"]),
+    }
+    return _table("", "", rows=rows.items())
+
+
+def _reasons_table(profile: dict[str, Any]) -> Table:
+    rows = [(f"{each['contribution']:+.2f}", each["text"]) for each in profile["reasons"]]
+    return _table("log odds", "why", rows=rows)
+
+
+def _decisions_table(found: list[dict[str, Any]]) -> Table:
+    rows = (
+        (
+            _time(each["at"]),
+            each["campaign"],
+            each["outcome"],
+            f"{each['risk']:.1%}",
+            "; ".join(_because(each)),
+            each["id"],
+        )
+        for each in found
+    )
+    return _table("crossed", "campaign", "outcome", "risk", "because", "id", rows=rows)
+
+
+def _because(decision: dict[str, Any]) -> Iterable[str]:
+    """Say what decided: the checks that failed, or else the arm."""
+    failed = [each["reason"] for each in decision["checks"] if not each["passed"]]
+    return failed or [f"every check passed, {decision['arm']} arm"]
+
+
+def _campaigns_table(found: list[dict[str, Any]]) -> Table:
+    outcomes = ("fired", "held_out", "suppressed", "expired")
+    rows = (
+        (
+            each["name"],
+            each["state"],
+            f"risk over {each['trigger']['threshold']:g}",
+            each["channel"],
+            f"{each['control']:.0%}",
+            *(each["outcomes"].get(outcome, 0) for outcome in outcomes),
+        )
+        for each in found
+    )
+    return _table("campaign", "state", "trigger", "channel", "control", *outcomes, rows=rows)
+
+
+def _time(epoch_ms: int) -> str:
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(" ", "seconds")
+
+
+def _day(epoch_ms: int) -> str:
+    if epoch_ms == 0:
+        return "never"
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).date().isoformat()

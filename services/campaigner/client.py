@@ -1,0 +1,82 @@
+"""The operator API as its callers see it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from shared.domain.errors import TenureError
+
+_TIMEOUT_S = 30.0
+
+
+class OperatorError(TenureError):
+    """The operator API cannot be reached, or refuses."""
+
+
+class OperatorClient:
+    """Asks a campaigner.
+
+    Parameters
+    ----------
+    url
+        Its address, e.g. ``http://127.0.0.1:8003``.
+    key
+        API key with the permission ``read``; none is needed on loopback.
+    transport
+        Instead of the network.
+
+    """
+
+    def __init__(
+        self, url: str, key: str | None = None, *, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._url = url
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        # No proxies from the environment: operators ask what runs beside them.
+        self._http = httpx.Client(
+            base_url=url, headers=headers, timeout=_TIMEOUT_S, transport=transport, trust_env=False
+        )
+
+    def profile(self, customer: str) -> dict[str, Any]:
+        """Return a customer's live profile."""
+        return self._get(f"/v1/customers/{quote(customer, safe='')}")
+
+    def customer_decisions(self, customer: str, limit: int) -> list[dict[str, Any]]:
+        """Return what was decided about a customer, the newest first."""
+        path = f"/v1/customers/{quote(customer, safe='')}/decisions"
+        found: list[dict[str, Any]] = self._get(path, limit=limit)["decisions"]
+        return found
+
+    def decision(self, decision: str) -> dict[str, Any]:
+        """Return one decision."""
+        return self._get(f"/v1/decisions/{quote(decision, safe='')}")
+
+    def campaigns(self) -> dict[str, Any]:
+        """Return the campaigns in force, with their decisions by outcome."""
+        return self._get("/v1/campaigns")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _get(self, path: str, **query: int) -> dict[str, Any]:
+        try:
+            answer = self._http.get(path, params=query)
+        except httpx.HTTPError as error:
+            raise OperatorError(
+                f"No campaigner answers at {self._url} ({type(error).__name__}). Start it, or "
+                "name another with --url."
+            ) from None
+        if not answer.is_success:
+            raise OperatorError(_refusal(answer))
+        body: dict[str, Any] = answer.json()
+        return body
+
+
+def _refusal(answer: httpx.Response) -> str:
+    if answer.headers.get("content-type") == "application/problem+json":
+        return str(answer.json()["detail"])
+    return f"{answer.url} answered {answer.status_code}: is it a campaigner?"

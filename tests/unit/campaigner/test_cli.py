@@ -1,0 +1,147 @@
+"""What an operator types, against a real API on loopback."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from click.testing import Result
+from sqlalchemy import Engine
+from typer.testing import CliRunner
+
+from services.campaigner import cli
+from services.campaigner.campaign_file import CampaignBook, CampaignFileError
+from services.campaigner.client import OperatorClient, OperatorError
+from services.campaigner.http import Api, create_app
+from shared.adapters.api_keys import Caller, KeyRing, OpenDoor, create_key
+from shared.adapters.health import Health
+from shared.adapters.http import HttpServer
+from shared.adapters.sql.campaign_queries import CampaignQueries
+from shared.adapters.sql.engine import open_database
+from tests.campaign_builders import campaign, score
+from tests.unit.campaigner.world import World, emptied
+
+EXAMPLE = Path(__file__).parents[3] / "deploy" / "examples" / "campaigns.yaml"
+ODD = "a/b [red]?x=1&y"
+
+app = typer.Typer()
+app.add_typer(cli.customer)
+app.add_typer(cli.campaigns)
+app.command()(cli.decisions)
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[Engine]:
+    engine = open_database("sqlite://")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+async def url(memory: Engine) -> AsyncIterator[str]:
+    campaigns = [campaign("early-warning"), campaign("win-back", state="paused")]
+    world = World(emptied(memory), campaigns)
+    world.append(score(ODD, 0.1), score(ODD, 0.7, 1))
+    world.process()
+    api = Api(CampaignQueries(memory), lambda: CampaignBook("abc", tuple(campaigns)))
+    async with HttpServer(create_app(api, OpenDoor(), Health()), "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.port}"
+
+
+async def tenure(*arguments: str) -> Result:
+    runner = CliRunner(env={"COLUMNS": "200"})
+    return await asyncio.to_thread(runner.invoke, app, list(arguments), catch_exceptions=False)
+
+
+async def test_a_customer_is_shown_to_people_and_to_programs(url: str) -> None:
+    shown = await tenure("customer", "show", ODD, "--url", url)
+    assert shown.exit_code == 0
+    for words in (ODD, "growth since 2027-01-14", "70.0% (model 3)", "silent for 12 days", "+0.75"):
+        assert words in shown.stdout
+    parsed = json.loads((await tenure("customer", "show", ODD, "--url", url, "--json")).stdout)
+    assert (parsed["customer"], parsed["risk"]) == (ODD, 0.7)
+
+
+async def test_decisions_say_why_and_why_not(url: str) -> None:
+    shown = await tenure("decisions", ODD, "--url", url)
+    lines = {line.split()[2]: line for line in shown.stdout.splitlines()[1:]}
+    assert "fired" in lines["early-warning"]
+    assert "every check passed, treatment arm" in lines["early-warning"]
+    assert "suppressed" in lines["win-back"]
+    assert "the campaign is paused" in lines["win-back"]
+    parsed = json.loads((await tenure("decisions", ODD, "--url", url, "--json")).stdout)
+    assert len(parsed) == 2
+    one = await tenure("decisions", parsed[0]["id"], "--url", url, "--json")
+    assert json.loads(one.stdout) == parsed[:1]
+    limited = await tenure("decisions", ODD, "--url", url, "--json", "--limit", "1")
+    assert len(json.loads(limited.stdout)) == 1
+
+
+async def test_no_decisions_are_explained(url: str) -> None:
+    shown = await tenure("decisions", "nobody", "--url", url)
+    assert "No decisions" in shown.stdout
+
+
+async def test_campaigns_are_listed_with_their_outcomes(url: str) -> None:
+    shown = await tenure("campaigns", "list", "--url", url)
+    (early,) = [line for line in shown.stdout.splitlines() if line.startswith("early-warning")]
+    assert early.split() == [
+        "early-warning", "live", "risk", "over", "0.6", "sms", "0%", "1", "0", "0", "0",
+    ]  # fmt: skip
+    parsed = json.loads((await tenure("campaigns", "list", "--url", url, "--json")).stdout)
+    assert [each["name"] for each in parsed["campaigns"]] == ["early-warning", "win-back"]
+
+
+async def test_a_good_file_is_named_and_a_bad_one_explained(tmp_path: Path) -> None:
+    assert (
+        "early-warning, win-back-call" in (await tenure("campaigns", "check", str(EXAMPLE))).stdout
+    )
+    good = await tenure("campaigns", "check", str(EXAMPLE), "--json")
+    assert json.loads(good.stdout)["valid"] is True
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("campaigns:\n  - name: x\n    stat: live\n")
+    with pytest.raises(CampaignFileError) as refused:
+        await tenure("campaigns", "check", str(bad))
+    assert "line 3: campaigns[0].stat: unknown. Did you mean `state`?" in str(refused.value)
+    answer = await tenure("campaigns", "check", str(bad), "--json")
+    assert answer.exit_code == 2
+    problems = json.loads(answer.stdout)["problems"]
+    assert {(each["line"], each["field"]) for each in problems} >= {(3, "campaigns[0].stat")}
+
+
+async def test_the_address_comes_from_the_settings(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENURE_CAMPAIGNER_PORT", url.rpartition(":")[2])
+    assert (await tenure("customer", "show", ODD)).exit_code == 0
+
+
+async def test_an_unknown_customer_and_an_unknown_address_say_what_to_do(url: str) -> None:
+    with pytest.raises(OperatorError, match="Check the id"):
+        await tenure("customer", "show", "nobody", "--url", url)
+    with pytest.raises(OperatorError, match="--url"):
+        await tenure("customer", "show", "nobody", "--url", "http://127.0.0.1:1")
+
+
+async def test_a_key_is_sent_when_there_is_one(memory: Engine) -> None:
+    key, hashed = create_key("operator")
+    ring = KeyRing([Caller("operator", hashed, permissions=("read",))])
+    api = Api(CampaignQueries(memory), lambda: CampaignBook("", ()))
+    async with HttpServer(create_app(api, ring, Health()), "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        listed = await tenure("campaigns", "list", "--url", url, "--key", key)
+        assert listed.exit_code == 0
+        with pytest.raises(OperatorError, match="API key"):
+            await tenure("campaigns", "list", "--url", url)
+
+
+async def test_another_service_at_the_address_is_noticed() -> None:
+    from starlette.applications import Starlette
+
+    async with HttpServer(Starlette(), "127.0.0.1", 0) as server:
+        client = OperatorClient(f"http://127.0.0.1:{server.port}")
+        with pytest.raises(OperatorError, match="is it a campaigner"):
+            await asyncio.to_thread(client.campaigns)
+        client.close()
