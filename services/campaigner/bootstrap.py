@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from threading import Event, Thread
 
 import structlog
-from sqlalchemy import Engine
 
 from services.campaigner.bus import KafkaBus
 from services.campaigner.consumer import ScoreConsumer
@@ -26,7 +25,7 @@ from shared.adapters.health import Health
 from shared.adapters.http import HttpServer
 from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.adapters.sql.campaign_store import CampaignStore
-from shared.adapters.sql.engine import open_database
+from shared.adapters.sql.engine import Database, open_database
 from shared.settings import Settings
 from shared.topics import CUSTOMER_SCORES
 
@@ -64,7 +63,7 @@ class Campaigning:
 
     health: Health
     server: HttpServer
-    engine: Engine
+    database: Database
     bus: KafkaBus
     consumer: ScoreConsumer
     publisher: Publisher
@@ -108,7 +107,7 @@ class Campaigning:
         for thread in threads:
             thread.join()
         self.bus.close()
-        self.engine.dispose()
+        self.database.dispose()
 
 
 def build(
@@ -143,9 +142,9 @@ def build(
         settings.campaigner_keys_file,
         setting="TENURE_CAMPAIGNER_KEYS_FILE",
     )
-    engine = open_database(settings.database_url)
+    database = open_database(settings.database_url)
     source = settings.topic(CUSTOMER_SCORES.name)
-    store = CampaignStore(engine, source, hook=hook)
+    store = CampaignStore(database, source, hook=hook)
     rules = LiveRules(
         settings.campaigns_file,
         settings.control_salt,
@@ -166,7 +165,7 @@ def build(
     )
     campaigner.on_decided(publisher.wake)
     consumer = ScoreConsumer(settings, campaigner)
-    queries = CampaignQueries(engine)
+    queries = CampaignQueries(database)
     gauges = Gauges(store, queries, campaigner.leases, clock)
     health = Health()
     health.add_check("scores", lambda: consumer.problem)
@@ -174,4 +173,4 @@ def build(
     health.add_check("database", lambda: gauges.problem)
     app = create_app(Api(queries, lambda: rules.book), keys, health)
     server = HttpServer(app, settings.campaigner_host, settings.campaigner_port)
-    return Campaigning(health, server, engine, bus, consumer, publisher, gauges, fail)
+    return Campaigning(health, server, database, bus, consumer, publisher, gauges, fail)

@@ -17,6 +17,9 @@ from sqlalchemy.pool import StaticPool
 
 from shared.domain.errors import TenureError
 
+#: What the services call it, who need not know the library.
+Database = Engine
+
 #: How long a statement waits for another's lock, in seconds.
 LOCK_TIMEOUT_S: Final = 30
 #: A paused campaigner must not keep a partition's row locked: PostgreSQL ends its session.
