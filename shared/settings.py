@@ -151,7 +151,7 @@ class Settings(BaseSettings):
             horizon_ms=self.horizon_days * DAY_MS,
             cadence_days=self.cadence_days,
             default_margin=self.default_margin,
-            # What ingest let pass must not become a dead letter because the broker's clock is behind.
+            # What ingest let pass stays good though the broker's clock be behind.
             future_tolerance_ms=round(self.future_tolerance_s * 1000) + MINUTE_MS,
         )
 

@@ -105,7 +105,7 @@ class Validator:
     def check_time(self, time: datetime) -> InvalidEventError | None:
         """Return what is wrong with an event time, if anything."""
         if time <= _EPOCH:
-            return InvalidEventError("time", "not after 1970-01-01T00:00:00Z", "Send when it happened")
+            return InvalidEventError("time", "not after 1970-01-01", "Send when it happened")
         if time > self._now() + self._tolerance:
             return InvalidEventError(
                 "time",
