@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from services.campaigner.cli import campaigns, customer, decisions
 from services.commands.bench import bench
 from services.commands.demo import demo
 from services.commands.replay import replay
@@ -36,6 +37,9 @@ app.add_typer(bench, name="bench")
 app.command()(demo)
 app.command()(up)
 app.command()(replay)
+app.add_typer(customer)
+app.command()(decisions)
+app.add_typer(campaigns)
 app.command()(topics)
 app.command()(settings)
 app.command()(schemas)
