@@ -79,7 +79,7 @@ class Service:
     def _volumes(self) -> Iterator[Mount | str]:
         for volume in self.own.get("volumes", []):
             source, target, *mode = volume.split(":")
-            if source.startswith("."):
+            if source.startswith((".", "/")):
                 yield Mount((ROOT / source).resolve(), target, mode == ["ro"])
             else:
                 yield source

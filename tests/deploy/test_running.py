@@ -1,0 +1,231 @@
+"""docker-compose.yml without Docker: its commands with its environment, as plain processes.
+
+Kafka and PostgreSQL come from wheels, Prometheus from Debian; everything that the file, the
+dashboards and the alert rules say about the services meets the services here.
+"""
+
+import json
+import random
+import secrets
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from kafka import KafkaProducer
+
+from deploy.grafana.boards import BOARDS
+from deploy.grafana.panels import Board, Panel
+from shared.adapters.embedded_kafka import EmbeddedKafka
+from tests.deploy.compose import ComposeFile
+from tests.deploy.database import application_database
+from tests.deploy.processes import Deployment, until
+from tests.deploy.prometheus import Prometheus
+from tests.deploy.rules_files import ALERTS, names
+from tests.deploy.tools import DEPLOY, program
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+KEY = ComposeFile.read().service("load").environment["TENURE_API_KEY"]
+SERVICES = ("ingest", "scorer", "scorer-2", "campaigner")
+DAYS, CUSTOMERS = 40, 250
+_ids = count()
+
+
+def configuration(folder: Path) -> Path:
+    """Copy the deployment's, but for a campaign that history fires: else no trigger would leave."""
+    copy = shutil.copytree(DEPLOY / "compose", folder / "configuration")
+    campaigns = copy / "campaigns.yaml"
+    text = campaigns.read_text()
+    assert "valid_for: 1h" in text
+    campaigns.write_text(text.replace("valid_for: 1h", "valid_for: 3660d"))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    kafka: EmbeddedKafka, postgres: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    folder = tmp_path_factory.mktemp("deployment")
+    variables = {"TENURE_CONFIGURATION": str(configuration(folder)), "TENURE_HORIZON_DAYS": "2"}
+    prefix = f"compose-{secrets.token_hex(4)}-"
+    with (
+        application_database(postgres, folder) as database,
+        Deployment(
+            ComposeFile.read(variables),
+            folder,
+            kafka.bootstrap_servers,
+            database.render_as_string(hide_password=False),
+            prefix,
+        ) as deployment,
+    ):
+        assert f"created {prefix}customer-events" in deployment.run("topics")
+        for name in SERVICES:
+            deployment.start(name)
+        deployment.await_healthy(*SERVICES)
+        yield deployment
+
+
+def event(customer: str, at: datetime, amount: float = 10.0) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": f"event-{next(_ids)}",
+        "source": "//tests",
+        "type": "tenure.purchase",
+        "subject": customer,
+        "time": at.isoformat(),
+        "data": {"amount": amount},
+    }
+
+
+def post(deployment: Deployment, path: str, body: object, kind: str) -> httpx.Response:
+    port = deployment.running["ingest"].port
+    headers = {"authorization": f"Bearer {KEY}", "content-type": kind}
+    return httpx.post(
+        f"http://127.0.0.1:{port}{path}", content=json.dumps(body), headers=headers, timeout=60
+    )
+
+
+def customers(deployment: Deployment) -> int:
+    return sum(
+        partition["customers"]
+        for name in SERVICES[1:3]
+        for partition in deployment.running[name].get("/status").json()["partitions"].values()
+    )
+
+
+def test_a_posted_event_reaches_state_and_read_model(deployment: Deployment) -> None:
+    body = event("first", datetime.now(UTC))
+    answer = post(deployment, "/v1/events", body, "application/cloudevents+json")
+    assert answer.status_code == 202, answer.text
+    until(lambda: customers(deployment) == 1, 30, "durable")
+    campaigner = deployment.running["campaigner"]
+    until(
+        lambda: campaigner.get("/v1/customers/first", KEY).status_code == 200, 30, "in read model"
+    )
+    assert campaigner.get("/v1/customers/first").status_code == 401
+
+
+def test_scorers_share_the_partitions(deployment: Deployment) -> None:
+    def owned() -> list[list[str]]:
+        pages = [deployment.running[name].get("/status").json() for name in SERVICES[1:3]]
+        return [list(page["partitions"]) for page in pages]
+
+    until(lambda: [len(each) for each in owned()] == [2, 2], 60, "two partitions each")
+    assert sorted([number for each in owned() for number in each]) == ["0", "1", "2", "3"]
+
+
+# ---- with history, load, and Prometheus
+
+
+def live_through(deployment: Deployment) -> None:
+    """Let customers live for some weeks, of whom some fall silent."""
+    rng = random.Random(5)
+    now = datetime.now(UTC)
+    for day in range(DAYS, 0, -1):
+        at = now - timedelta(days=day)
+        batch = [
+            event(f"c-{number}", at + timedelta(minutes=rng.randrange(600)))
+            for number in range(CUSTOMERS)
+            # One in three stops after half of the time; all are silent on some days.
+            if rng.random() < 0.45 and (number % 3 or day > DAYS / 2)
+        ]
+        batch.sort(key=lambda one: one["time"])
+        kind = "application/cloudevents-batch+json"
+        assert post(deployment, "/v1/events", batch, kind).status_code == 202
+        evening = {"time": (at + timedelta(hours=11)).isoformat()}
+        assert post(deployment, "/v1/ticks", evening, "application/json").status_code == 202
+
+
+def write_nonsense(deployment: Deployment) -> None:
+    """Write what is no event straight to Kafka, as a producer might that knows no better."""
+    producer = KafkaProducer(bootstrap_servers=deployment.broker)
+    producer.send(f"{deployment.prefix}customer-events", b"nonsense").get(30)
+    producer.close()
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    deployment: Deployment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    program("prometheus")
+    targets = {
+        "ingest": ["ingest"], "scorer": ["scorer", "scorer-2"], "campaigner": ["campaigner"],
+    }  # fmt: skip
+    ports = {
+        job: [deployment.running[name].port for name in services]
+        for job, services in targets.items()
+    }
+    with Prometheus(tmp_path_factory.mktemp("prometheus"), ports) as prometheus:
+        prometheus.await_value("min(up) and count(up) == 5")
+        live_through(deployment)
+        deployment.start("load")
+        prometheus.await_value('sum(tenure_model_version{job="scorer"} > 0)')
+        prometheus.await_value('sum(tenure_campaigner_triggers_total{job="campaigner"}) > 0')
+        write_nonsense(deployment)
+        prometheus.await_value("sum(increase(tenure_scorer_dead_letters_total[1m])) > 0")
+        prometheus.await_value(
+            'sum(rate(tenure_ingest_events_invalid_total{job="ingest"}[1m])) > 0'
+        )
+        yield prometheus
+
+
+PANELS = [
+    (board, panel) for board in BOARDS for section in board.sections for panel in section.panels
+]
+
+
+@pytest.mark.parametrize(
+    ("board", "panel"), PANELS, ids=[f"{board.uid}: {panel.title}" for board, panel in PANELS]
+)
+def test_each_query_of_each_panel_returns_data(
+    prometheus: Prometheus, board: Board, panel: Panel
+) -> None:
+    """All that a panel may be empty until has happened here, so that none may be."""
+    for query in panel.queries:
+        expr = query.expr.replace("$__rate_interval", "30s")
+        prometheus.await_value(expr, 30)
+        labels = prometheus.query(expr)[0]["metric"]
+        for label in query.legend.replace("}}", "{{").split("{{")[1::2]:
+            assert label in labels, f"{query.expr} has no label {label}"
+
+
+def test_each_alert_is_evaluated_and_asks_for_series_that_are_there(
+    prometheus: Prometheus,
+) -> None:
+    health = {rule["name"]: (rule["health"], rule.get("lastError")) for rule in prometheus.rules()}
+    assert set(health) >= {rule.name for rule in ALERTS}
+    assert {name: why for name, why in health.items() if why != ("ok", None)} == {}
+    missing = {
+        (rule.name, name)
+        for rule in ALERTS
+        for name in names(rule.expr)
+        if not prometheus.query(f'count({{__name__="{name}"}})')
+    }
+    assert missing == set()
+
+
+def test_what_fires_is_what_is_wrong(prometheus: Prometheus) -> None:
+    """The nonsense that was written to Kafka is reported, and nothing else is.
+
+    Except that the machine may be too slow for the objective of ingest's latency, which is so.
+    """
+    firing = 'ALERTS{alertstate="firing",alertname!="TenureIngestLatencyBurn"}'
+    prometheus.await_value(firing)
+    assert {
+        (alert["metric"]["alertname"], alert["metric"].get("reason"))
+        for alert in prometheus.query(firing)
+    } == {("TenureDeadLetters", "unreadable")}
+
+
+def test_they_stop_when_they_are_told_and_leave_nothing(deployment: Deployment) -> None:
+    """The file system of the containers is read-only."""
+    for name in [name for name in ("load", *SERVICES) if name in deployment.running]:
+        process = deployment.running[name]
+        code = process.stop()
+        assert code in ((0,) if name != "load" else (-15,)), process.log
+        assert list(process.folder.iterdir()) == [], name
