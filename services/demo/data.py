@@ -122,13 +122,9 @@ def _redemptions(redemptions: DataFrame, descriptions: DataFrame) -> DataFrame:
     """Return the coupons redeemed; the data has the day and no time, so noon."""
     taken = redemptions.merge(descriptions, on="campaign_id")
     taken["at"] = taken["redemption_date"] + _NOON
-    columns = ["household_id", "campaign_id", "coupon_upc", "redemption_date"]
-    taken["number"] = taken.groupby(columns).cumcount()
     taken["day"] = taken["redemption_date"].dt.strftime("%Y%m%d")
     taken["name"] = "redeemed"
-    taken["id"] = _joined(
-        taken, "name", "campaign_id", "household_id", "coupon_upc", "day", "number"
-    )
+    taken["id"] = _joined(taken, "name", "campaign_id", "household_id", "coupon_upc", "day")
     return _as_contacts(taken, "accepted")
 
 
