@@ -7,6 +7,7 @@ Each decision disarms; falling below the threshold less the hysteresis re-arms.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
@@ -146,7 +147,12 @@ def released(arming: Arming, enrolled_at: int) -> Arming:
 
 def decision_id(campaign: str, customer: str, number: int) -> str:
     """Return the id of the one decision that an arming can lead to."""
-    return str(uuid5(uuid5(_NAMESPACE, campaign), f"{number}/{customer}"))
+    return str(uuid5(_campaign_namespace(campaign), f"{number}/{customer}"))
+
+
+@lru_cache(maxsize=1_000)
+def _campaign_namespace(campaign: str) -> UUID:
+    return uuid5(_NAMESPACE, campaign)
 
 
 def draw_arm(campaign: Campaign, customer: str, salt: str) -> Arm:

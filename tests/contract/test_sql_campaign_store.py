@@ -23,7 +23,7 @@ from shared.domain.campaign_state import (
     Standings,
 )
 from shared.domain.campaigns import Arming, Campaign
-from shared.domain.outputs import DeadLetter, Score
+from shared.domain.outputs import DeadLetter, Reason, Score
 from tests.campaign_builders import DAY, MINUTE, T0, campaign, raw, score
 
 TOPIC = "customer-scores"
@@ -122,6 +122,22 @@ def test_a_later_score_replaces_the_profile(store: CampaignStore, database: Engi
         rows = connection.execute(select(customers).where(customers.c.customer == "anna")).all()
     assert [(row.risk, row.stage, row.at) for row in rows] == [(0.3, "decline", later.at)]
     assert msgspec.json.decode(rows[0].score, type=Score) == later
+
+
+def test_texts_are_kept_character_for_character(store: CampaignStore, database: Engine) -> None:
+    odd = 'quote " backslash \\ nul \0 \u2028 line\nfeed \U0001f600 {a,b} NULL'
+    who = odd.replace("\0", "")
+    ((lease, _, _),) = claim(store)
+    reasons = [Reason("recency", 0.5, odd)]
+    scores = [score(who, 0.1), score(who, 0.7, 1, reasons=reasons)]
+    store.commit([batch_of(lease, scores)], T0)
+    (row,) = store.waiting([0], 0, 10)
+    assert row.decision is not None
+    assert (row.decision.customer, row.decision.reasons) == (who, reasons)
+    assert set(store.standings(lease).seen) == {who}
+    with database.connect() as connection:
+        stored = connection.execute(select(customers.c.score)).scalar_one()
+    assert stored == raw(scores[1])
 
 
 @pytest.mark.parametrize("where", ["advanced", "written"])

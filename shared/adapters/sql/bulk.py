@@ -1,16 +1,30 @@
-"""Many rows in one statement.
+"""Many rows in one statement, several times faster than SQLAlchemy's way, a statement a row.
 
-PostgreSQL gets one array a column (``unnest``): that is several times faster than a statement a
-row. psycopg's own ``executemany`` is avoided for another reason as well: it pipelines, and behind
-a pipeline PostgreSQL 18 was seen to forget its ``idle_in_transaction_session_timeout``, without
-which a paused process keeps its locks.
+PostgreSQL gets them as one JSON text: psycopg's arrays escape each quote with a regular
+expression, and its ``executemany`` pipelines, behind which PostgreSQL 18 was seen to forget its
+``idle_in_transaction_session_timeout``, without which a paused process keeps its locks. SQLite
+gets tuples.
 """
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, String, Table, Text, bindparam, func, insert, select
+import msgspec
+from sqlalchemy import (
+    JSON,
+    Connection,
+    String,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    column,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
@@ -22,9 +36,10 @@ def insert_rows(connection: Connection, table: Table, rows: list[Row]) -> None:
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        connection.execute(insert(table).from_select(list(rows[0]), _unnest(table, rows)))
+        new = insert(table).from_select(list(rows[0]), _recordset(table, list(rows[0])))
+        connection.execute(new, _as_json(rows))
     else:
-        connection.execute(insert(table), rows)
+        _execute_tuples(connection, insert(table), rows)
 
 
 def upsert_rows(
@@ -33,34 +48,43 @@ def upsert_rows(
     """Insert rows of distinct primary keys; one that is there already is replaced, or stays."""
     if not rows:
         return
+    names = list(rows[0])
     # The two databases share the syntax, but each dialect has its own class for it.
     if connection.dialect.name == "postgresql":
-        new = postgresql.insert(table).from_select(list(rows[0]), _unnest(table, rows))
-        connection.execute(_on_conflict(new, table, rows[0], replace=replace))
+        new = postgresql.insert(table).from_select(names, _recordset(table, names))
+        connection.execute(_on_conflict(new, table, names, replace=replace), _as_json(rows))
     else:
         fresh = sqlite.insert(table)
-        connection.execute(_on_conflict(fresh, table, rows[0], replace=replace), rows)
+        _execute_tuples(connection, _on_conflict(fresh, table, names, replace=replace), rows)
 
 
-def _on_conflict(new: Any, table: Table, row: Row, *, replace: bool) -> Any:  # noqa: ANN401
+def _on_conflict(new: Any, table: Table, names: list[str], *, replace: bool) -> Any:  # noqa: ANN401
     keys = list(table.primary_key)
     if not replace:
         return new.on_conflict_do_nothing(index_elements=keys)
-    values = {name: new.excluded[name] for name in row if not table.c[name].primary_key}
+    values = {name: new.excluded[name] for name in names if not table.c[name].primary_key}
     return new.on_conflict_do_update(index_elements=keys, set_=values)
 
 
-def _unnest(table: Table, rows: list[Row]) -> Any:  # noqa: ANN401
-    """Return a SELECT of the rows, which travel as one array a column."""
-    names = list(rows[0])
-    arrays = [
-        bindparam(name, [row[name] for row in rows], postgresql.ARRAY(_uncut(table.c[name].type)))
-        for name in names
-    ]
-    source = func.unnest(*arrays).table_valued(*names).render_derived()
+def _recordset(table: Table, names: list[str]) -> Any:  # noqa: ANN401
+    """Return a SELECT of the rows of the parameter ``document``."""
+    document = cast(bindparam("document", type_=Text()), JSON)
+    columns = [column(name, _uncut(table.c[name].type)) for name in names]
+    rows = func.json_to_recordset(document).table_valued(*columns)
+    source = rows.render_derived(with_types=True)
     return select(*(source.c[name] for name in names))
 
 
+def _as_json(rows: list[Row]) -> Row:
+    return {"document": msgspec.json.encode(rows).decode()}
+
+
 def _uncut(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    """Return the type to cast to: a cast to VARCHAR(n) would cut in silence what is longer."""
+    """Return the type to read as: as VARCHAR(n), what is longer would be cut in silence."""
     return Text() if isinstance(kind, String) else kind
+
+
+def _execute_tuples(connection: Connection, statement: Any, rows: list[Row]) -> None:  # noqa: ANN401
+    compiled = statement.compile(dialect=connection.dialect, column_keys=list(rows[0]))
+    values = itemgetter(*compiled.positiontup)
+    connection.exec_driver_sql(compiled.string, [values(row) for row in rows])
