@@ -32,7 +32,7 @@ _AHEAD: Final = 1_500
 #: Nothing may change for so long before the demo believes that all is done.
 _QUIET_S: Final = 2.0
 _PATIENCE_S: Final = 60.0
-_SAMPLE_EVERY_S: Final = 0.25
+_SAMPLE_EVERY_S: Final = 0.5
 
 
 class UnsettledError(TenureError):
@@ -221,6 +221,7 @@ async def run_demo(options: Options, screen: Screen) -> Report:
     async with Stack(place(options.report_dir / "logs"), screen.say) as stack:
         demo = Demo(stack, await reading, screen)
         screen.say(f"Replaying {len(demo.history):,} events into {stack.url('ingest')}")
+        screen.say("The demo's campaign fires on history; elsewhere an old crossing reaches nobody")
         screen.expect(len(demo.history))
         await demo.replay(options.replay_s)
         report = await demo.report(options.report_dir, started)
