@@ -76,6 +76,7 @@ async def read_evidence(settings: Settings, history: list[Good]) -> Evidence:
         example
         for value in await _values(settings, topics.TRAINING_EXAMPLES)
         for example in msgspec.json.decode(value, type=Training).examples
+        if example.measured
     ]
     return Evidence(
         sorted(decisions.values(), key=lambda each: (each.at, each.id)),

@@ -177,7 +177,7 @@ class Scorer:
     async def _restored(self, number: int, store: PartitionStore) -> Partition:
         restored = await store.restore()
         position = restored.position
-        model = await self._models.at_most(position.model) or cold_model()
+        model = await self._models.at_most(position.model) or cold_model(self._policy.horizon_days)
         if model.version != position.model:
             log.error("model refused", version=position.model, serving=model.version)
             metrics.SCORER_MODELS_REFUSED.inc()

@@ -117,7 +117,9 @@ class Trainer:
         except BaseException:
             await producer.stop()
             raise
-        learner = Learner.resume(snapshot) if snapshot else Learner()
+        learner = (
+            Learner.resume(snapshot) if snapshot else Learner(self._settings.policy().horizon_days)
+        )
         self._reign = _Reign(generation, learner, producer)
         if self._is_current(generation):  # else the log may be another's, and cannot be sought
             consumer.seek(self._tp, snapshot.resume if snapshot else 0)

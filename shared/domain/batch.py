@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -27,6 +28,7 @@ from shared.domain.events import (
     is_array,
     split,
 )
+from shared.domain.features import plan_codes, service_bit
 from shared.domain.identity import event_identities
 from shared.domain.outputs import DeadLetter
 
@@ -38,6 +40,9 @@ EVENT: Final = np.dtype(
         ("margin", "<i8"),  # micros
         ("cost", "<i8"),  # micros
         ("identity", "<u8"),  # for deduplication
+        ("service", "<u4"),  # bit of the service used
+        ("plan", "<u4"),  # codes of the plan that an account event names, and of its family
+        ("family", "<u4"),
         ("active", "?"),  # whether it is activity: use or purchase by the customer
         ("told", "?"),  # whether it is passed on to readers of scores: account and contact
     ]
@@ -46,6 +51,9 @@ Events = NDArray[np.void]
 Numbers = NDArray[np.int64]
 #: Events are counted from 0 within a batch; what could not be read has no number.
 Found = tuple[int | None, bytes, Event | InvalidEventError]
+
+_bit = lru_cache(1024)(service_bit)
+_plan = lru_cache(1024)(plan_codes)
 
 
 class Record(NamedTuple):
@@ -259,6 +267,7 @@ def _usage(found: Events, data: list[Any], default_margin: float) -> None:
     amount = np.array([one.amount for one in data])
     found["amount"], found["margin"] = micros(amount), micros(amount * default_margin)
     found["active"] = [one.initiated_by == "customer" for one in data]
+    found["service"] = [_bit(one.service) for one in data]
 
 
 def _purchase(found: Events, data: list[Any], default_margin: float) -> None:
@@ -271,6 +280,8 @@ def _purchase(found: Events, data: list[Any], default_margin: float) -> None:
 def _account(found: Events, data: list[Any], _: float) -> None:
     found["cost"] = micros(np.array([one.acquisition_cost or 0.0 for one in data]))
     found["told"] = True
+    codes = [_plan(one.plan) if one.plan else (0, 0) for one in data]
+    found["plan"], found["family"] = zip(*codes, strict=True)
 
 
 def _contact(found: Events, _data: list[Any], _: float) -> None:

@@ -1,32 +1,54 @@
 """The churn model: learns one label at a time with River, scores many customers with NumPy.
 
 `ChurnModel` is the learner that the trainer owns; `Scorer` is a frozen copy of what it knows, which
-scores a whole base at once and equals River's own prediction to 1e-9. While the learner is behind
-the heuristic (`silence_prior`) by measured prequential log loss, the heuristic is what is served.
+scores a whole base at once and equals the learner's own prediction to 1e-9. Two outcomes are
+learned apart, each for one step of the horizon (see `shared.domain.hazard`): silence, and an
+account closed. While silence is learned worse than by the heuristic that needs no training, by
+measured prequential log loss, the heuristic is what is served.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from river import linear_model, optim, preprocessing, utils
 
-from shared.domain.features import FEATURES, PRIOR
+from shared.domain.calendars import Place, Plans, PlanTable, Seasons, seasons
+from shared.domain.features import FEATURES
+from shared.domain.hazard import (
+    INPUTS,
+    MANY,
+    STILL,
+    Facts,
+    Steps,
+    inputs,
+    moving,
+    prior,
+    still,
+)
+from shared.domain.logistic import Linear, Logistic, Scaler
 
 Floats = NDArray[np.float64]
 
 FORMAT: Final = "tenure.churn"
-VERSION: Final = 1
+VERSION: Final = 2
 
 CLIP: Final = 1e-4  # probabilities served lie in [CLIP, 1 - CLIP]
-Z_LIMIT: Final = 8.0  # standardised features beyond it say no more
-FLAT: Final = 1e-9  # a feature whose variance is below this share of its square is constant
 MEMORY: Final = 0.999  # discount of the losses that choose between model and heuristic
 MIN_LABELS: Final = 100  # fewer say nothing about which is better
+HORIZON_DAYS: Final = 28.0
+#: What a reason may be called: an input of the model, or what a calendar adds.
+REASONS: Final = (*INPUTS, "plan_calendar", "season")
+
+_CHUNK: Final = 8192  # rows at a time: their columns stay in the processor's cache
+_LEAST_INFORMATION: Final = 1e-3
+_AT = {name: column for column, name in enumerate(FEATURES)}
+_FACTS: Final = [_AT[name] for name in Facts.__dataclass_fields__]
+_PLAN, _FAMILY, _OWN, _DAY = _AT["plan"], _AT["family"], _AT["plan_days"], _AT["day"]
 
 
 class ModelStateError(ValueError):
@@ -39,65 +61,134 @@ class Scorer:
 
     Attributes
     ----------
-    mean, spread, weight
-        (F,) of the standardised logistic regression; a spread of 0 marks a constant feature.
-    intercept
-        Log odds of an average customer.
+    steps
+        How the horizon is cut.
+    silence, closure
+        Log odds of silence, and of an account closed, within one step.
+    plans, seasons
+        What calendars add to the log odds of silence.
     warm
         False while the heuristic is served.
     """
 
-    mean: Floats
-    spread: Floats
-    weight: Floats
-    intercept: float
+    steps: Steps
+    silence: Linear
+    closure: Linear
+    plans: PlanTable
+    seasons: Floats
     warm: bool
 
     def predict(self, features: Floats) -> Floats:
-        """Return (n,) probabilities of silence for (n, F) features."""
-        odds = self._log_odds(features) if self.warm else features[:, PRIOR].copy()
-        return np.clip(1.0 / (1.0 + np.exp(-odds)), CLIP, 1.0 - CLIP)
+        """Return (n,) probabilities of silence over the horizon for (n, F) features."""
+        return _in_chunks(self._silent if self.warm else self.heuristic, features)
 
-    def _log_odds(self, features: Floats) -> Floats:
-        """Sum the contributions in the features' order, which no row count changes."""
+    def predict_closed(self, features: Floats) -> Floats:
+        """Return (n,) probabilities of an account closed within the horizon."""
+        return _in_chunks(self._closed, features)
+
+    def heuristic(self, features: Floats) -> Floats:
+        """Return (n,) probabilities of silence that need no training."""
+        return _clipped(1.0 / (1.0 + np.exp(-prior(MANY, _facts(features), self.steps))))
+
+    def _silent(self, features: Floats) -> Floats:
+        facts, length = _facts(features), self.steps.length
+        base = self.silence.intercept + _sum(self.silence, 0, still(MANY, facts))
+        plans = self._plan_effects(features, facts)
         total = np.zeros(len(features))
-        for j in range(len(self.weight)):
-            total += self._contribution(features, j)
-        return total + self.intercept
+        for ahead in (np.arange(self.steps.count) * length).tolist():
+            odds = base + _sum(self.silence, STILL, moving(MANY, facts, self.steps, ahead, length))
+            odds += self.seasons[seasons(features[:, _DAY] + (ahead + length / 2.0))]
+            plans.add_to(odds, ahead)
+            total -= np.log(1.0 + np.exp(-odds))
+        return _clipped(np.exp(total))
 
-    def _contribution(self, features: Floats, j: int) -> Floats:
-        if self.spread[j] == 0.0:
-            return np.zeros(len(features))
-        z = (features[:, j] - self.mean[j]) / self.spread[j]
-        part: Floats = np.clip(z, -Z_LIMIT, Z_LIMIT) * self.weight[j]
-        return part
+    def _closed(self, features: Floats) -> Floats:
+        facts, length = _facts(features), self.steps.length
+        base = self.closure.intercept + _sum(self.closure, 0, still(MANY, facts))
+        stays = np.zeros(len(features))
+        for ahead in (np.arange(self.steps.count) * length).tolist():
+            odds = base + _sum(self.closure, STILL, moving(MANY, facts, self.steps, ahead, length))
+            stays -= np.log(1.0 + np.exp(odds))
+        return _clipped(1.0 - np.exp(stays))
+
+    def _plan_effects(self, features: Floats, facts: Facts[Floats]) -> _PlanEffects:
+        on_plan = np.flatnonzero(features[:, _PLAN])
+        some = features[on_plan]
+        return _PlanEffects(
+            self.plans,
+            self.steps,
+            on_plan,
+            self.plans.rows(some[:, _FAMILY].astype(np.int64), some[:, _AT["visits"]]),
+            self.plans.ages(some[:, _PLAN].astype(np.int64), some[:, _DAY], some[:, _OWN]),
+            facts.recency[on_plan],
+        )
 
     def contributions(self, features: Floats) -> Floats:
-        """Return (n, F) signed log odds that each feature adds to those of an average customer."""
-        if self.warm:
-            return np.stack([self._contribution(features, j) for j in range(len(FEATURES))], axis=1)
-        only_prior = np.zeros_like(features)
-        only_prior[:, PRIOR] = features[:, PRIOR]
-        return only_prior
+        """Return (n, len(REASONS)) signed log odds that each adds to those of an average customer.
+
+        They are those of silence in the step that starts now.
+        """
+        facts = _facts(features)
+        found = np.zeros((len(features), len(REASONS)))
+        if not self.warm:
+            found[:, REASONS.index("silence_prior")] = prior(MANY, facts, self.steps)
+            return found
+        length = self.steps.length
+        values = still(MANY, facts) + moving(MANY, facts, self.steps, 0.0, length)
+        for j, value in enumerate(values):
+            found[:, j] = self.silence.share(j, value)
+        self._plan_effects(features, facts).add_to(found[:, -2], 0.0)
+        found[:, -1] = self.seasons[seasons(features[:, _DAY] + length / 2.0)]
+        return found
 
     def reasons(self, features: Floats, top: int = 3) -> list[list[tuple[str, float]]]:
-        """Return for each row the `top` features by size of their signed contribution."""
+        """Return for each row the `top` reasons by size of their signed contribution."""
         parts = self.contributions(features)
         order = np.argsort(-np.abs(parts), axis=1, kind="stable")[:, :top]
         return [
-            [(FEATURES[j], float(row[j])) for j in chosen if row[j] != 0.0]
+            [(REASONS[j], float(row[j])) for j in chosen if row[j] != 0.0]
             for row, chosen in zip(parts, order, strict=True)
         ]
 
 
-class ChurnModel:
-    """River's standard scaler and logistic regression, with the heuristic until it is beaten."""
+@dataclass(frozen=True)
+class _PlanEffects:
+    """What plans add for those of some customers who are on one, step by step."""
 
-    def __init__(self) -> None:
-        # River leaves these methods untyped.
-        self._scaler: Any = preprocessing.StandardScaler()
-        self._logistic: Any = linear_model.LogisticRegression(optim.SGD(0.003), intercept_lr=0.01)
+    table: PlanTable
+    steps: Steps
+    which: NDArray[np.intp]
+    rows: NDArray[np.int64]
+    age: Floats
+    recency: Floats
+
+    def add_to(self, odds: Floats, ahead: float) -> None:
+        if len(self.which):
+            silent = (self.recency + ahead) / self.steps.horizon
+            age = (self.age + ahead) / self.steps.length
+            odds[self.which] += self.table.effect(self.rows, age, silent)
+
+
+class ChurnModel:
+    """Learns silence and closed accounts, a step of the horizon at a time.
+
+    Parameters
+    ----------
+    horizon_days
+        H.
+    """
+
+    def __init__(self, horizon_days: float = HORIZON_DAYS) -> None:
+        self.steps = Steps.of(horizon_days)
         self.labels = 0
+        self._scaler = Scaler(INPUTS)
+        self._silence = Logistic(INPUTS)
+        self._closure = Logistic(INPUTS)
+        self._plans = Plans()
+        self._seasons = Seasons()
+        self._first_day = math.inf  # of the first label's snapshot
+        self._last_day = -math.inf  # of the newest one's
+        self._pace = 0.0  # labels within a horizon, discounted
         self._loss = 0.0  # discounted log loss of the learner
         self._prior_loss = 0.0  # discounted log loss of the heuristic on the same labels
 
@@ -112,73 +203,90 @@ class ChurnModel:
         weight = (1 - MEMORY**self.labels) / (1 - MEMORY)
         return (self._loss / weight, self._prior_loss / weight) if weight else (math.nan, math.nan)
 
-    def learn(self, x: Floats, y: int) -> None:
+    def learn(self, x: Floats, silent: int, closed: int = 0) -> None:
         """Learn one ripe label.
 
         Parameters
         ----------
         x
             (F,) features stored at the snapshot.
-        y
-            1 (or True) when the customer was silent over the horizon, else 0.
+        silent
+            1 (or True) when the customer was silent over the step after it, else 0.
+        closed
+            1 when the account was closed within the step, else 0.
         """
-        features = self._named(x)
-        self._loss = MEMORY * self._loss + log_loss(self._learner_p(features), y)
-        self._prior_loss = MEMORY * self._prior_loss + log_loss(_sigmoid(x[PRIOR]), y)
-        self._scaler.learn_one(features)
-        self._logistic.learn_one(self._standardised(features), y)
+        values: list[float] = x.tolist()
+        facts, day = Facts(*[values[j] for j in _FACTS]), values[_DAY]
+        self._keep_pace(day)
+        derived = inputs(facts, self.steps)
+        scaled = self._scaler.learn(derived)
+        self._learn_silence(scaled, silent, day, self._place(values, facts))
+        self._prior_loss *= MEMORY
+        self._prior_loss += log_loss(_sigmoid(derived[INPUTS.index("silence_prior")]), silent)
+        self._closure.learn(scaled, closed, 0.0, self._pace)
         self.labels += 1
 
-    def predict_one(self, x: Floats) -> float:
-        """Return River's own probability (the heuristic's while cold) for (F,) features."""
-        p = self._learner_p(self._named(x)) if self.warm else _sigmoid(x[PRIOR])
-        return min(max(p, CLIP), 1 - CLIP)
+    def _learn_silence(
+        self, scaled: dict[str, float], y: int, day: float, place: Place | None
+    ) -> None:
+        middle = day + self.steps.length / 2.0
+        offset = self._seasons.effect(middle)
+        offset += self._plans.effect(place) if place else 0.0
+        p = _sigmoid(self._silence.log_odds(scaled) + offset)
+        self._loss = MEMORY * self._loss + log_loss(p, y)
+        self._silence.learn(scaled, y, offset, self._pace)
+        information = max(p * (1 - p), _LEAST_INFORMATION)
+        if place:
+            self._plans.learn(place, p - y, information)
+        if day > self._first_day + self.steps.horizon:
+            self._seasons.learn(middle, p - y, information, self._pace)
 
-    def _learner_p(self, features: dict[str, float]) -> float:
-        return float(self._logistic.predict_proba_one(self._standardised(features))[True])
+    def _keep_pace(self, day: float) -> None:
+        """Count a label among those of the last horizon."""
+        self._first_day = min(self._first_day, day)
+        passed = max(day - self._last_day, 0.0)
+        self._pace = self._pace * math.exp(-passed / self.steps.horizon) + 1.0
+        self._last_day = max(day, self._last_day)
 
-    @staticmethod
-    def _named(x: Floats) -> dict[str, float]:
-        return dict(zip(FEATURES, x.tolist(), strict=True))
-
-    def _standardised(self, features: dict[str, float]) -> dict[str, float]:
-        scaled = self._scaler.transform_one(features)
-        return {
-            name: min(max(z, -Z_LIMIT), Z_LIMIT) if self._spread(name) else 0.0
-            for name, z in scaled.items()
-        }
-
-    def _spread(self, name: str) -> float:
-        """Return the standard deviation, 0 for a feature that is constant up to rounding."""
-        variance: float = self._scaler.vars[name]
-        flat = variance <= FLAT * (1e-3 + self._scaler.means[name] ** 2)
-        return 0.0 if flat else math.sqrt(variance)
+    def _place(self, values: list[float], facts: Facts[float]) -> Place | None:
+        """Return where a customer on a plan stands, after taking note of the plan."""
+        plan, family = int(values[_PLAN]), int(values[_FAMILY])
+        own, day = values[_OWN], values[_DAY]
+        if not plan:
+            return None
+        if facts.visits:
+            self._plans.meet(plan, family, day - own)
+        age = self._plans.age(plan, day, own) / self.steps.length
+        return self._plans.place(family, age, facts.visits, facts.recency / self.steps.horizon)
 
     def scorer(self) -> Scorer:
         """Return a frozen copy of what the model knows now."""
-        weights = self._logistic.weights
         return Scorer(
-            mean=np.array([self._scaler.means.get(name, 0.0) for name in FEATURES]),
-            spread=np.array([self._spread(name) for name in FEATURES]),
-            weight=np.array([float(weights.get(name, 0.0)) for name in FEATURES]),
-            intercept=float(self._logistic.intercept),
+            steps=self.steps,
+            silence=self._silence.linear(self._scaler),
+            closure=self._closure.linear(self._scaler),
+            plans=self._plans.table(),
+            seasons=self._seasons.table(),
             warm=self.warm,
         )
 
     def dump(self) -> dict[str, Any]:
         """Return everything needed to continue learning bit for bit, as JSON values."""
-        scaler, logistic = self._scaler, self._logistic
         return {
             "format": FORMAT,
             "version": VERSION,
             "features": list(FEATURES),
+            "horizon_days": self.steps.horizon,
             "labels": self.labels,
             "loss": self._loss,
             "prior_loss": self._prior_loss,
-            "means": [scaler.means.get(name, 0.0) for name in FEATURES],
-            "variances": [scaler.vars.get(name, 0.0) for name in FEATURES],
-            "weights": [float(logistic.weights.get(name, 0.0)) for name in FEATURES],
-            "intercept": float(logistic.intercept),
+            "pace": self._pace,
+            "days": [self._first_day, self._last_day] if self.labels else None,
+            "scaler": self._scaler.dump(),
+            "silence": self._silence.dump(),
+            "closure": self._closure.dump(),
+            "plans": self._plans.dump(),
+            "seasons": self._seasons.dump(),
         }
 
     @classmethod
@@ -194,25 +302,41 @@ class ChurnModel:
         if found != (FORMAT, VERSION, list(FEATURES)):
             msg = f"cannot load model state: format, version, features are {found}"
             raise ModelStateError(msg)
-        model = cls()
-        model.labels = state["labels"]
+        model = cls(state["horizon_days"])
+        model.labels, model._pace = state["labels"], state["pace"]
         model._loss, model._prior_loss = state["loss"], state["prior_loss"]
-        if model.labels:
-            model._restore_river(state)
+        if state["days"]:
+            model._first_day, model._last_day = state["days"]
+        model._scaler.restore(state["scaler"])
+        model._silence.restore(state["silence"])
+        model._closure.restore(state["closure"])
+        model._plans.restore(state["plans"])
+        model._seasons.restore(state["seasons"])
         return model
 
-    def _restore_river(self, state: dict[str, Any]) -> None:
-        """Put the sufficient statistics back; keys in the features' order, which fixes sums."""
-        scaler, logistic = self._scaler, self._logistic
-        scaler.counts.update(dict.fromkeys(FEATURES, self.labels))
-        scaler.means.update(zip(FEATURES, state["means"], strict=True))
-        scaler.vars.update(zip(FEATURES, state["variances"], strict=True))
-        # No public way to set them: `initializer` only fills weights that are asked for first.
-        logistic._weights = utils.VectorDict(  # noqa: SLF001
-            dict(zip(FEATURES, state["weights"], strict=True))
-        )
-        logistic.intercept = state["intercept"]
-        logistic.optimizer.n_iterations = self.labels
+
+def _in_chunks(score: Callable[[Floats], Floats], features: Floats) -> Floats:
+    if len(features) <= _CHUNK:
+        return score(features)
+    starts = range(0, len(features), _CHUNK)
+    return np.concatenate([score(features[start : start + _CHUNK]) for start in starts])
+
+
+def _facts(features: Floats) -> Facts[Floats]:
+    """Return the columns that the formulas read; contiguous, so that bits do not vary."""
+    return Facts(*[features[:, j].copy() for j in _FACTS])
+
+
+def _sum(linear: Linear, first: int, values: list[Any]) -> Floats | float:
+    """Sum shares in the inputs' order, which no row count changes."""
+    total: Floats | float = 0.0
+    for j, value in enumerate(values, first):
+        total = total + linear.share(j, value)
+    return total
+
+
+def _clipped(p: Floats) -> Floats:
+    return np.minimum(np.maximum(p, CLIP), 1.0 - CLIP)
 
 
 def log_loss(p: float, y: int) -> float:

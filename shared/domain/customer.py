@@ -34,14 +34,16 @@ SNAPSHOT: Final = np.dtype(
         ("predicted", "<f8"),
         ("heuristic", "<f4"),
         ("model", "<u4"),
-        ("active", "u1"),
+        ("active", "u1"),  # whether the customer came back within the horizon
+        ("step_active", "u1"),  # the same for the horizon's first step
+        ("closed", "u1"),  # labels.CLOSED_...: whether, and how soon, the account was closed
+        ("stepped", "u1"),  # whether the step's label has left
     ]
 )
 
 ROW: Final = np.dtype(
     [
         ("hash", "<u8"),  # of the customer id: phase of reviews and snapshots, order of emission
-        ("first_seen", "<i8"),  # time of the first event of any kind
         *ACTIVITY_FIELDS,
         ("events", "<u4"),  # events of any kind, each counted once
         ("revenue", "<i8"),  # micros, refunds subtracted
@@ -61,7 +63,7 @@ ROW: Final = np.dtype(
     ]
 )
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _HEADER: Final = struct.Struct("<BH")  # format, length of the row's bytes; a profile may follow
 _BASE: Final = ROW.itemsize - PENDING * SNAPSHOT.itemsize
 #: Size of a row, and the header of its value, by the number of snapshots in it.

@@ -23,8 +23,9 @@ Make = Callable[[Identity], Output]
 # a change of model every score as it is under the former model, and then under the new one.
 REVIEW, EVENT, SETTLE, MODEL = range(4)
 CAUSES: Final[tuple[Cause, ...]] = ("review", "event", "review", "model")
-# What one step of one customer emits, in this order: examples, a transition, a score.
-TRANSITION, SCORE = PENDING, PENDING + 1
+# What one step of one customer emits, in this order: examples (of horizons, then of steps), a
+# transition, a score.
+TRANSITION, SCORE = 2 * PENDING, 2 * PENDING + 1
 
 #: Where in a batch something was emitted: number of the event that caused it, phase, the
 #: partition's time, hash of the customer, and order within the customer's step.

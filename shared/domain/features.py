@@ -2,13 +2,14 @@
 
 Activity is usage, or a purchase that is no refund, initiated by the customer. It is kept per
 distinct UTC day ("visit"), so that a billing system which reports every call and one which reports
-a daily total give the same features. Formulas: beta-geometric/NBD as in Fader, Hardie & Lee (2005),
-doi 10.1287/mksc.1040.0098, with a fixed prior; a heuristic that needs no training.
+a daily total give the same features. The features are plain facts; what the model derives from
+them, now and for each step of silence ahead, is in `shared.domain.hazard`.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,32 +27,67 @@ EXACT_DELAY_DAYS: Final = 63
 
 #: The part of a customer's state row that belongs to the churn model (name, dtype).
 ACTIVITY_FIELDS: Final[list[tuple[str, str]]] = [
+    ("first_seen", "<i8"),  # epoch milliseconds UTC of the first event of any kind
     ("first_at", "<i8"),  # epoch milliseconds UTC of the first activity, 0 = never
     ("last_at", "<i8"),  # epoch milliseconds UTC of the newest activity, 0 = never
     ("recent_days", "<u8"),  # bit i: active on the UTC day i days before that of `last_at`
     ("visits", "<u4"),  # distinct UTC days with activity
     ("spend", "<i8"),  # micro units (1e-6) of the reporting currency
-    ("decay30", "<f8"),  # visits, halved every 30 days, as of the day of `last_at`
-    ("decay90", "<f8"),  # visits, halved every 90 days, as of the day of `last_at`
+    ("decay7", "<f8"),  # visits, halved every 7 days, as of the day of `last_at`
+    ("decay30", "<f8"),  # the same, halved every 30 days
+    ("decay90", "<f8"),  # the same, halved every 90 days
+    ("services", "<u4"),  # bit of each service used, as `service_bit` gives it
+    ("plan", "<u4"),  # code of the plan, 0 = none
+    ("family", "<u4"),  # code of the plan's family
+    ("plan_at", "<i8"),  # epoch milliseconds UTC of when the customer joined the plan
 ]
 
+#: Facts about a customer at one time, in the order of a feature vector's columns.
 FEATURES: Final = (
-    "recency",
-    "visits",
-    "tenure",
-    "recency_to_rhythm",
-    "silence_weight",
-    "silence_prior",
+    "recency",  # days since the newest activity; without any, since the first event
+    "visits",  # days with activity
+    "tenure",  # days since the first activity; without any, since the first event
+    "visits_7",  # visits, halved every 7 days
     "visits_30",
     "visits_90",
-    "mean_spend",
+    "mean_spend",  # reporting currency per visit
+    "onboarding",  # days from the first event to the first activity, or until now
+    "services",  # services used
+    "plan",  # code, 0 = none
+    "family",  # code
+    "plan_days",  # days of activity on this plan, first to now; 0 before any
+    "day",  # days since 1970, UTC: the calendar
 )
 
-#: Position of the heuristic (a log odds of silence that needs no training) in `FEATURES`.
-PRIOR: Final = FEATURES.index("silence_prior")
+_HALF_LIVES: Final = (("decay7", 7.0), ("decay30", 30.0), ("decay90", 90.0))
+#: A code is exact in float32.
+_CODES: Final = 1 << 24
 
 
-def fold_activity(rows: Rows, at: Millis, amount: NDArray[np.int64]) -> None:
+def service_bit(service: str) -> int:
+    """Return the bit of a service among the 32 of `services`; some services share one."""
+    return 1 << (crc32(service.encode()) & 31)
+
+
+def plan_codes(plan: str) -> tuple[int, int]:
+    """Return the codes of a plan and of its family: the name up to the first dash.
+
+    >>> plan_codes("prepaid-S")[1] == plan_codes("prepaid-M")[1]
+    True
+    """
+    return _code(plan), _code(plan.partition("-")[0])
+
+
+def _code(name: str) -> int:
+    return crc32(name.encode()) % (_CODES - 1) + 1
+
+
+def fold_activity(
+    rows: Rows,
+    at: Millis,
+    amount: NDArray[np.int64],
+    services: NDArray[np.uint32] | int = 0,
+) -> None:
     """Fold one activity into each row, in place.
 
     Parameters
@@ -62,10 +98,12 @@ def fold_activity(rows: Rows, at: Millis, amount: NDArray[np.int64]) -> None:
         (n,) event times, epoch milliseconds UTC, in any order.
     amount
         (n,) money in micro units, 0 for usage that is not charged.
+    services
+        (n,) bit of the service used, 0 for none.
 
     Notes
     -----
-    `first_at`, `last_at` and `spend` are exact whatever the order. `visits` is exact and the
+    `first_at`, `last_at`, `spend` and `services` are exact in any order. `visits` is exact and the
     decayed sums agree to 1e-9 while an activity is at most `EXACT_DELAY_DAYS` behind the newest;
     an older one counts as a day of its own, unless it falls on the day of `first_at`.
     """
@@ -73,12 +111,23 @@ def fold_activity(rows: Rows, at: Millis, amount: NDArray[np.int64]) -> None:
     behind = np.where(known, rows["last_at"] // DAY_MS - at // DAY_MS, 0)
     fresh = ~known | ~_day_seen(rows, at, behind)
     _advance_days(rows, known, behind)
-    for name, half_life in (("decay30", 30.0), ("decay90", 90.0)):
+    for name, half_life in _HALF_LIVES:
         _decay_and_add(rows, name, half_life, behind, fresh)
     rows["visits"] += fresh
     rows["spend"] += amount
+    rows["services"] |= np.asarray(services, np.uint32)
     rows["first_at"] = np.where(known, np.minimum(rows["first_at"], at), at)
     rows["last_at"] = np.where(known, np.maximum(rows["last_at"], at), at)
+
+
+def join_plan(rows: Rows, at: Millis, plan: NDArray[np.uint32], family: NDArray[np.uint32]) -> None:
+    """Put rows (n,) on the plan that an event names (codes, 0 for none), in place.
+
+    The newest event counts, whatever the order in which they come.
+    """
+    joins = np.flatnonzero((plan != 0) & (plan != rows["plan"]) & (at >= rows["plan_at"]))
+    rows["plan"][joins], rows["family"][joins] = plan[joins], family[joins]
+    rows["plan_at"][joins] = at[joins]
 
 
 def _day_seen(rows: Rows, at: Millis, behind: Millis) -> NDArray[np.bool_]:
@@ -108,8 +157,8 @@ def _decay_and_add(
     rows[name] = aged + np.where(fresh, np.exp2(-np.maximum(behind, 0) / half_life), 0.0)
 
 
-def feature_matrix(rows: Rows, now: Millis | int, horizon: int) -> Floats:
-    """Compute the features of each customer at `now`.
+def feature_matrix(rows: Rows, now: Millis | int) -> Floats:
+    """Gather the features of each customer at `now`.
 
     Parameters
     ----------
@@ -118,8 +167,6 @@ def feature_matrix(rows: Rows, now: Millis | int, horizon: int) -> Floats:
     now
         (n,) or one instant, epoch milliseconds UTC, at or after each `last_at` (an earlier one is
         read as `last_at`).
-    horizon
-        Churn horizon in milliseconds.
 
     Returns
     -------
@@ -127,51 +174,31 @@ def feature_matrix(rows: Rows, now: Millis | int, horizon: int) -> Floats:
     feature vector takes 4 F bytes and gives the same score bit for bit. Only elementwise
     operations: the bits of a row never depend on the rows beside it.
     """
-    first = np.where(rows["first_at"] == 0, now, rows["first_at"])
-    last = np.where(rows["first_at"] == 0, now, rows["last_at"])
+    never = rows["first_at"] == 0
+    seen = np.where(rows["first_seen"] == 0, now, rows["first_seen"])
+    first = np.where(never, seen, rows["first_at"])
+    last = np.where(never, seen, rows["last_at"])
     recency = np.maximum(now - last, 0) / DAY_MS
-    span = (last - first) / DAY_MS
     visits = rows["visits"].astype(np.float64)
-    columns = _features(recency, span, visits, horizon / DAY_MS)
-    columns += [
-        np.log1p(rows["decay30"] * np.exp2(-recency / 30.0)),
-        np.log1p(rows["decay90"] * np.exp2(-recency / 90.0)),
-        np.log1p(np.maximum(rows["spend"], 0) / MICROS / np.maximum(visits, 1.0)),
+    begun = np.where(never, now, np.maximum(first, rows["plan_at"]))
+    columns = [
+        recency,
+        visits,
+        (last - first) / DAY_MS + recency,
+        *(rows[name] * np.exp2(-recency / half_life) for name, half_life in _HALF_LIVES),
+        np.maximum(rows["spend"], 0) / MICROS / np.maximum(visits, 1.0),
+        np.maximum(np.where(never, now, first) - np.minimum(seen, first), 0) / DAY_MS,
+        _bits(rows["services"]),
+        rows["plan"],
+        rows["family"],
+        np.where(rows["plan"] == 0, 0.0, np.maximum(now - begun, 0) / DAY_MS),
+        np.broadcast_to(np.asarray(now) / DAY_MS, recency.shape),
     ]
     return _stack(columns)
 
 
-def _features(recency: Floats, span: Floats, visits: Floats, horizon: float) -> list[Floats]:
-    """Features 1-6: recency, frequency, tenure, rhythm and the BG/NBD prior (days)."""
-    tenure = span + recency
-    repeat = np.maximum(visits - 1.0, 0.0)
-    rhythm = (span + horizon / 2.0) / (repeat + 1.0)
-    weight = silence_weight(recency, span, repeat, horizon)
-    return [
-        np.log1p(recency),
-        np.log1p(visits),
-        np.log1p(tenure),
-        np.log1p(recency / rhythm),
-        weight,
-        silence_prior(tenure, repeat, weight, horizon),
-    ]
-
-
-def silence_weight(recency: Floats, span: Floats, repeat: Floats, horizon: float) -> Floats:
-    """Log of how much rarer an active customer's silence of this length is: (r + x) ln(...)."""
-    alpha = horizon / 2.0
-    weight: Floats = (0.5 + repeat) * np.log((alpha + span + recency) / (alpha + span))
-    return weight
-
-
-def silence_prior(tenure: Floats, repeat: Floats, weight: Floats, horizon: float) -> Floats:
-    """Log odds of silence over the horizon under BG/NBD with a = 1, b = 2, r = .5, alpha = H/2."""
-    alpha = horizon / 2.0
-    alive = 1.0 / (1.0 + np.exp(np.minimum(weight, 50.0)) / (2.0 + repeat))
-    quiet = np.exp((0.5 + repeat) * np.log((alpha + tenure) / (alpha + tenure + horizon)))
-    silent = np.clip(1.0 - alive * (1.0 - quiet), 1e-4, 1.0 - 1e-4)
-    log_odds: Floats = np.log(silent) - np.log1p(-silent)
-    return log_odds
+def _bits(words: NDArray[np.uint32]) -> Floats:
+    return np.bitwise_count(words).astype(np.float64)
 
 
 def _stack(columns: list[Any]) -> Floats:

@@ -1,21 +1,24 @@
 """Label snapshots: what was known of a customer at one time, and whether it came back since.
 
-A snapshot is taken on a calendar cadence (not at events: that biases), marked by every activity
-within its horizon, and leaves as a training example when the horizon and a grace for late events
-are over.
+A snapshot is taken on a calendar cadence (not at events: that biases) and marked by every activity
+within its horizon. It makes two training examples, each when its time and a grace for late events
+are over: what is learned after the first step of the horizon, what is measured at its end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.domain import lifecycle
 from shared.domain.customer import PENDING, Indices, Rows
 from shared.domain.emission import Step
-from shared.domain.features import PRIOR, Floats, Millis
+from shared.domain.features import FEATURES, Floats, Millis
 from shared.domain.outputs import Example, Identity
 from shared.domain.policy import DAY_MS, SLOT_MS, SLOTS_A_DAY, Policy
 from shared.domain.scoring import Served
@@ -23,30 +26,72 @@ from shared.domain.wheel import Slots, next_daily, phase
 
 Mask = NDArray[np.bool_]
 
+#: How soon an account was closed after a snapshot, as bits.
+CLOSED_IN_HORIZON: Final = 1
+CLOSED_IN_STEP: Final = 2
+
+_FAR_OFF: Final = np.iinfo(np.int64).max // 2
+
+_RECENCY: Final = FEATURES.index("recency")
+_VISITS: Final = FEATURES.index("visits")
+
 
 def mark(rows: Rows, at: Millis, policy: Policy) -> None:
     """Mark pending snapshots whose horizon this activity (n,) falls into, in place."""
     if not rows["pending"].any():
         return
+    rows["snapshots"]["active"] |= _within(rows, at, policy.horizon_ms)
+    rows["snapshots"]["step_active"] |= _within(rows, at, policy.step_ms)
+
+
+def mark_closed(rows: Rows, at: int, policy: Policy) -> None:
+    """Mark pending snapshots whose horizon the end of an account falls into, in place."""
+    when = np.full(len(rows), at)
+    rows["snapshots"]["closed"] |= _within(rows, when, policy.horizon_ms) * np.uint8(
+        CLOSED_IN_HORIZON
+    )
+    rows["snapshots"]["closed"] |= _within(rows, when, policy.step_ms) * np.uint8(CLOSED_IN_STEP)
+
+
+def _within(rows: Rows, at: Millis, window: int) -> Mask:
+    """Tell (n, PENDING) which pending snapshots were taken at most ``window`` before ``at``."""
     taken = rows["snapshots"]["at"]
-    inside = (taken < at[:, None]) & (at[:, None] <= taken + policy.horizon_ms)
+    inside: Mask = (taken < at[:, None]) & (at[:, None] <= taken + window)
     inside &= np.arange(PENDING) < rows["pending"][:, None]
-    rows["snapshots"]["active"] |= inside
+    return inside
 
 
 def ripen(step: Step, policy: Policy) -> None:
-    """Emit an example for each snapshot whose label is known, oldest first."""
+    """Emit an example for each label that is known: of horizons, then of steps, oldest first."""
+    _ripen_steps(step, policy)
     order = 0
     while len(which := _ripe(step, policy)):
         some = step.rows[which]
         oldest = _drop_oldest(some)
         step.rows[which] = some
-        makes = [
-            partial(_example, snapshot, now, policy.horizon_ms)
-            for snapshot, now in zip(oldest, step.now[which].tolist(), strict=True)
-        ]
-        step.emit(order, which, makes)
+        _emit(step, order, which, oldest, partial(_measured, horizon=policy.horizon_ms))
         order += 1
+
+
+def _ripen_steps(step: Step, policy: Policy) -> None:
+    """Emit what is learned of each snapshot whose step is over."""
+    snapshots = step.rows["snapshots"]
+    over = snapshots["at"] + (policy.step_ms + policy.grace_ms) <= step.now[:, None]
+    over &= np.arange(PENDING) < step.rows["pending"][:, None]
+    over &= snapshots["stepped"] == 0
+    for place in np.flatnonzero(over.any(axis=0)).tolist():
+        which = np.flatnonzero(over[:, place])
+        ripe = snapshots[which, place]
+        snapshots["stepped"][which, place] = 1
+        _emit(step, PENDING + place, which, ripe, partial(_learned, horizon=policy.horizon_ms))
+
+
+def _emit(
+    step: Step, order: int, which: Indices, ripe: NDArray[np.void], make: Callable[..., Example]
+) -> None:
+    times = step.now[which].tolist()
+    makes = [partial(make, one, now) for one, now in zip(ripe, times, strict=True)]
+    step.emit(order, which, makes)
 
 
 def _ripe(step: Step, policy: Policy) -> Indices:
@@ -60,6 +105,15 @@ def _known_at(rows: Rows, policy: Policy) -> Millis:
     return known_at
 
 
+def _step_known_at(rows: Rows, policy: Policy) -> Millis:
+    """Return when (n,) the next label of a step is known; far off without one."""
+    snapshots = rows["snapshots"]
+    waits = (np.arange(PENDING) < rows["pending"][:, None]) & (snapshots["stepped"] == 0)
+    known_at = np.where(waits, snapshots["at"] + (policy.step_ms + policy.grace_ms), _FAR_OFF)
+    soonest: Millis = known_at.min(axis=1)
+    return soonest
+
+
 def _drop_oldest(rows: Rows) -> NDArray[np.void]:
     """Remove the oldest snapshot from each row, in place, and return them (n,)."""
     oldest = rows["snapshots"][:, 0].copy()
@@ -69,19 +123,34 @@ def _drop_oldest(rows: Rows) -> NDArray[np.void]:
     return oldest
 
 
-def _example(snapshot: np.void, now: int, horizon: int, origin: Identity) -> Example:
-    features = snapshot["features"].astype(np.float64)
-    recency_days = float(np.expm1(features[0]))
+def _measured(snapshot: np.void, now: int, origin: Identity, *, horizon: int) -> Example:
+    """Return what the prediction is measured by."""
+    return msgspec.structs.replace(
+        _learned(snapshot, now, origin, horizon=horizon),
+        silent=not snapshot["active"],
+        closed=bool(snapshot["closed"] & CLOSED_IN_HORIZON),
+        learned=False,
+        measured=True,
+    )
+
+
+def _learned(snapshot: np.void, now: int, origin: Identity, *, horizon: int) -> Example:
+    """Return what is learned from."""
+    features = snapshot["features"].tolist()
+    recent = features[_RECENCY] <= 2 * horizon / DAY_MS and features[_VISITS] > 0
     return Example(
         origin=origin,
         at=int(snapshot["at"]),
         labelled_at=now,
-        features=features.tolist(),
-        silent=not snapshot["active"],
+        features=features,
+        silent=not snapshot["step_active"],
         predicted=float(snapshot["predicted"]),
         heuristic=float(snapshot["heuristic"]),
         model=int(snapshot["model"]),
-        recent=recency_days <= 2 * horizon / DAY_MS,
+        recent=recent,
+        closed=bool(snapshot["closed"] & CLOSED_IN_STEP),
+        learned=True,
+        measured=False,
     )
 
 
@@ -105,16 +174,17 @@ def next_due(rows: Rows, now: Millis, policy: Policy) -> Slots:
     daily = next_daily(rows, now)
     snapshot = daily + _days_to_turn(rows, daily, policy) * SLOTS_A_DAY
     label = np.where(rows["pending"] > 0, -(-_known_at(rows, policy) // SLOT_MS), snapshot)
+    label = np.minimum(label, -(-_step_known_at(rows, policy) // SLOT_MS))
     soonest: Slots = np.minimum(snapshot, label).astype(np.int32)
     return soonest
 
 
 def _turn(rows: Rows, now: Millis, policy: Policy) -> Mask:
-    """Tell (n,) who has an open account and activity, and is on its mark of its day."""
+    """Tell (n,) who has an open account, and is on its mark of its day."""
     slot = now // SLOT_MS
     turn: Mask = slot % SLOTS_A_DAY == phase(rows)
     turn &= _days_to_turn(rows, slot, policy) == 0
-    turn &= (rows["visits"] > 0) & (rows["closed"] == lifecycle.OPEN)
+    turn &= rows["closed"] == lifecycle.OPEN
     return turn
 
 
@@ -133,7 +203,7 @@ def _put(rows: Rows, at: Millis, features: Floats, model: Served) -> None:
     snapshots["at"][here, place] = at
     snapshots["features"][here, place] = features
     snapshots["predicted"][here, place] = model.scorer.predict(features)
-    snapshots["heuristic"][here, place] = 1.0 / (1.0 + np.exp(-features[:, PRIOR]))
+    snapshots["heuristic"][here, place] = model.scorer.heuristic(features)
     snapshots["model"][here, place] = model.version
-    snapshots["active"][here, place] = rows["last_at"] > at
+    snapshots["active"][here, place] = snapshots["step_active"][here, place] = rows["last_at"] > at
     rows["pending"] += 1

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from msgspec import Struct
 
-from shared.domain.churn import ChurnModel
+from shared.domain.churn import HORIZON_DAYS, ChurnModel
 from shared.domain.evaluation import Prequential
 from shared.domain.outputs import Example, Identity, Training
 
@@ -66,6 +66,11 @@ class Snapshot(Struct, frozen=True):
 class Learner:
     """Learns a training log, record by record.
 
+    Parameters
+    ----------
+    horizon_days
+        That of the labels.
+
     Attributes
     ----------
     published_at
@@ -77,8 +82,8 @@ class Learner:
 
     """
 
-    def __init__(self) -> None:
-        self.model = ChurnModel()
+    def __init__(self, horizon_days: float = HORIZON_DAYS) -> None:
+        self.model = ChurnModel(horizon_days)
         self.metrics = Prequential()
         self.metrics_recent_customers = Prequential()
         self.version = 0
@@ -160,10 +165,13 @@ class Learner:
 
     def _learn(self, example: Example) -> None:
         self._learned[example.origin.partition] = example.origin
-        self.metrics.update(example.predicted, example.silent)
-        if example.recent:
+        if example.measured:
+            self.metrics.update(example.predicted, example.silent)
+        if example.measured and example.recent:
             self.metrics_recent_customers.update(example.predicted, example.silent)
-        self.model.learn(np.array(example.features), int(example.silent))
+        if example.learned:
+            features = np.array(example.features)
+            self.model.learn(features, int(example.silent), int(example.closed))
 
     def _is_due(self, labelled_at: int) -> bool:
         fresh = self.model.labels - self._published_labels

@@ -143,6 +143,9 @@ class Transition(Struct, frozen=True, gc=False):
 class Example(Struct, frozen=True, gc=False):
     """A labelled snapshot. It carries no customer id, so a model cannot be traced to a person.
 
+    A snapshot makes two: soon, what the model learns from (the horizon's first step), and at the
+    end of the horizon what its prediction is measured by.
+
     Attributes
     ----------
     at, labelled_at
@@ -150,7 +153,7 @@ class Example(Struct, frozen=True, gc=False):
     features
         The model's input at ``at``.
     silent
-        The label: no activity in ``(at, at + horizon]``.
+        The label: no activity in ``(at, at + horizon]``, or within the step.
     predicted
         The probability that the model gave at ``at``.
     heuristic
@@ -159,6 +162,10 @@ class Example(Struct, frozen=True, gc=False):
         Version of the model that predicted.
     recent
         Whether the customer was active within two horizons before ``at``.
+    closed
+        The other label: the account was closed by then.
+    learned, measured
+        What it is for.
 
     """
 
@@ -171,6 +178,9 @@ class Example(Struct, frozen=True, gc=False):
     heuristic: float
     model: int
     recent: bool
+    closed: bool = False
+    learned: bool = True
+    measured: bool = True
 
 
 class Watermark(Struct, frozen=True):

@@ -22,7 +22,7 @@ from shared.domain import fold, labels, lifecycle
 from shared.domain.batch import Batch, Events, Numbers, columns
 from shared.domain.customer import CustomerTable, Indices
 from shared.domain.emission import EVENT, MODEL, REVIEW, SETTLE, Effects, Emission, Step
-from shared.domain.events import Account, Event, ModelActivated
+from shared.domain.events import Account, Event, ModelActivated, epoch_ms
 from shared.domain.features import Millis
 from shared.domain.outputs import Clock
 from shared.domain.policy import SLOT_MS, Policy
@@ -130,7 +130,9 @@ class Partition:
         self._owner = owner
         self._policy = policy
         scoring = Rehearsal if rehearsal else Scoring
-        self._scoring = scoring(self.table, policy, cold_model() if model is None else model)
+        self._scoring = scoring(
+            self.table, policy, cold_model(policy.horizon_days) if model is None else model
+        )
         self._wheel = Wheel.of(self.table)
 
     @property
@@ -312,6 +314,8 @@ class Partition:
                 profile = self.table.profile(index)
                 self.table.profiles[index] = update_profile(profile, event.data)
                 step.rows["closed"][n] = closed_code(int(step.rows["closed"][n]), event.data)
+                if event.data.status == "closed":
+                    labels.mark_closed(step.rows[n : n + 1], epoch_ms(event.time), self._policy)
 
     def _look_sooner(self, step: Step) -> None:
         """Bring a review forward when by what is known now a stage may end before it."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from shared.domain.hazard import Steps
+
 MINUTE_MS: Final = 60_000
 DAY_MS: Final = 24 * 60 * MINUTE_MS
 
@@ -54,3 +56,13 @@ class Policy:
     decline_risk: float = 0.6
     risk_hysteresis: float = 0.1
     dormant_rhythms: float = 4.0
+
+    @property
+    def horizon_days(self) -> float:
+        """H in days."""
+        return self.horizon_ms / DAY_MS
+
+    @property
+    def step_ms(self) -> int:
+        """The first step of the horizon, whose label the churn model learns."""
+        return round(Steps.of(self.horizon_days).length * DAY_MS)

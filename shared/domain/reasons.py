@@ -6,53 +6,47 @@ from collections.abc import Callable
 from typing import Final
 
 from shared.domain.churn import Scorer
-from shared.domain.customer import Rows
-from shared.domain.features import DAY_MS, MICROS, Floats, Millis
+from shared.domain.features import FEATURES, Floats
 from shared.domain.outputs import Reason
-from shared.domain.policy import Policy
 
 _Facts = dict[str, float]
 
 
-def explain(
-    scorer: Scorer, features: Floats, rows: Rows, now: Millis, policy: Policy
-) -> list[list[Reason]]:
-    """Return the strongest reasons for each row's score, strongest first; (n,) lists."""
-    facts = _facts(rows, now, policy)
+def explain(scorer: Scorer, features: Floats) -> list[list[Reason]]:
+    """Return the strongest reasons for the score of each row (n, F), strongest first."""
     return [
-        [Reason(name, round(share, 4), _TEXTS[name](facts[n])) for name, share in top]
-        for n, top in enumerate(scorer.reasons(features))
+        [Reason(name, round(share, 4), _TEXTS[name](facts)) for name, share in top]
+        for facts, top in zip(_facts(scorer, features), scorer.reasons(features), strict=True)
     ]
 
 
-def _facts(rows: Rows, now: Millis, policy: Policy) -> list[_Facts]:
-    span = rows["last_at"] - rows["first_at"]
-    rhythm = (span + policy.horizon_ms / 2) / rows["visits"].clip(1) / DAY_MS
-    columns = {
-        "silent": ((now - rows["last_at"]).clip(0) / DAY_MS).tolist(),
-        "age": ((now - rows["first_at"]).clip(0) / DAY_MS).tolist(),
-        "visits": rows["visits"].tolist(),
-        "rhythm": rhythm.tolist(),
-        "recent30": rows["decay30"].tolist(),
-        "recent90": rows["decay90"].tolist(),
-        "mean": (rows["spend"] / MICROS / rows["visits"].clip(1)).tolist(),
-    }
-    each = zip(*columns.values(), strict=True)
-    return [dict(zip(columns, values, strict=True)) for values in each]
+def _facts(scorer: Scorer, features: Floats) -> list[_Facts]:
+    """Return each row's features by name, with the customer's own rhythm (days)."""
+    facts = [dict(zip(FEATURES, row, strict=True)) for row in features.tolist()]
+    for one in facts:
+        span = one["tenure"] - one["recency"]
+        one["rhythm"] = (span + scorer.steps.horizon / 2.0) / max(one["visits"], 1.0)
+    return facts
 
 
 def _silence(f: _Facts) -> str:
-    return f"silent {f['silent']:.0f} days, usually back after {f['rhythm']:.0f}"
+    return f"silent {f['recency']:.0f} days, usually back after {f['rhythm']:.0f}"
 
 
 _TEXTS: Final[dict[str, Callable[[_Facts], str]]] = {
-    "recency": lambda f: f"last active {f['silent']:.0f} days ago",
+    "recency": lambda f: f"last active {f['recency']:.0f} days ago",
     "visits": lambda f: f"active on {f['visits']:.0f} days so far",
-    "tenure": lambda f: f"a customer for {f['age']:.0f} days",
+    "tenure": lambda f: f"a customer for {f['tenure']:.0f} days",
     "recency_to_rhythm": _silence,
     "silence_weight": _silence,
     "silence_prior": _silence,
-    "visits_30": lambda f: f"about {f['recent30']:.0f} active days in the last weeks",
-    "visits_90": lambda f: f"about {f['recent90']:.0f} active days in the last months",
-    "mean_spend": lambda f: f"spends {f['mean']:.2f} on an active day",
+    "visits_7": lambda f: f"about {f['visits_7']:.1f} active days in the last week",
+    "visits_30": lambda f: f"about {f['visits_30']:.0f} active days in the last weeks",
+    "visits_90": lambda f: f"about {f['visits_90']:.0f} active days in the last months",
+    "mean_spend": lambda f: f"spends {f['mean_spend']:.2f} on an active day",
+    "onboarding": lambda f: f"took {f['onboarding']:.0f} days to become active",
+    "services": lambda f: f"uses {f['services']:.0f} services",
+    "never_active": lambda f: "active before" if f["visits"] else "has not been active yet",
+    "plan_calendar": lambda f: f"what is usual now on this plan, after {f['plan_days']:.0f} days",
+    "season": lambda _: "what is usual at this time of the year",
 }

@@ -27,7 +27,7 @@ class Rehearsal(Scoring):
     def score(self, step: Step, told: NDArray[np.bool_] | None = None) -> Floats:
         """Return the features (n, F)."""
         del told
-        return feature_matrix(step.rows, step.now, self._policy.horizon_ms)
+        return feature_matrix(step.rows, step.now)
 
     def next_review(self, rows: Rows, now: Millis) -> Slots:
         """Return the mark (n,) of each customer's next snapshot or label, the sooner."""

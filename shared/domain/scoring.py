@@ -10,7 +10,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from shared.domain import lifecycle
-from shared.domain.churn import ChurnModel, Scorer
+from shared.domain.churn import HORIZON_DAYS, ChurnModel, Scorer
 from shared.domain.customer import CustomerTable, Indices, Rows
 from shared.domain.emission import SCORE, TRANSITION, Make, Step
 from shared.domain.features import MICROS, Floats, Millis, feature_matrix
@@ -37,9 +37,9 @@ class Served(Struct, frozen=True):
     scorer: Scorer
 
 
-def cold_model() -> Served:
+def cold_model(horizon_days: float = HORIZON_DAYS) -> Served:
     """Return what scores before any model was activated."""
-    return Served(0, ChurnModel().scorer())
+    return Served(0, ChurnModel(horizon_days).scorer())
 
 
 class Scoring:
@@ -91,7 +91,7 @@ class Scoring:
         return self._tell(step, features, risk, None)
 
     def _risk(self, step: Step) -> tuple[Floats, Floats]:
-        features = feature_matrix(step.rows, step.now, self._policy.horizon_ms)
+        features = feature_matrix(step.rows, step.now)
         return features, self.model.scorer.predict(features)
 
     def _move_stages(self, step: Step, risk: Floats) -> None:
@@ -134,7 +134,7 @@ class Scoring:
 
     def _scores(self, step: Step, which: Indices, features: Floats, risk: Floats) -> list[Make]:
         rows, now, indices = step.rows[which], step.now[which], step.indices[which].tolist()
-        reasons = explain(self.model.scorer, features, rows, now, self._policy)
+        reasons = explain(self.model.scorer, features)
         plain = zip(
             now.tolist(), risk.tolist(), features.tolist(), reasons,
             *(rows[name].tolist() for name in _SCORED), strict=True,

@@ -326,7 +326,7 @@ async def test_what_was_too_large_uncompressed_keeps_its_start_and_its_origin(be
 
 
 def example(number: int, labelled_at: int) -> Example:
-    features = [number / 7] * 9
+    features = [number / 7] * 13
     return Example(Identity(0, 0, number), 0, labelled_at, features, False, 0.5, 0.5, 0, True)
 
 

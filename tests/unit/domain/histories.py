@@ -10,12 +10,15 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.domain.batch import Record, read_batch
+from shared.domain.calendars import Plans
 from shared.domain.churn import Scorer
 from shared.domain.customer import CustomerTable
 from shared.domain.emission import Effects
-from shared.domain.features import FEATURES, PRIOR
+from shared.domain.hazard import INPUTS, PRIOR, Steps
+from shared.domain.logistic import Linear
 from shared.domain.outputs import DeadLetter, Example, Score, Transition
 from shared.domain.partition import Counts, Partition, Position, Served
 from shared.domain.policy import DAY_MS, MINUTE_MS, Policy
@@ -80,10 +83,22 @@ def record(offset: int, events: Iterable[Json], timestamp: int) -> Record:
 
 def served(version: int, lean: float = 0.0) -> Served:
     """Return a warm model; ``lean`` raises every customer's log-odds."""
-    size = len(FEATURES)
-    weight = np.full(size, 0.05 * version)
+    weight = np.full(len(INPUTS), 0.01 * version)
     weight[PRIOR] = 0.5
-    return Served(version, Scorer(np.zeros(size), np.ones(size), weight, lean, warm=True))
+    return Served(version, scorer(weight, lean))
+
+
+def scorer(weight: NDArray[np.float64], lean: float = 0.0) -> Scorer:
+    """Return a warm scorer with weights (I,) on the inputs as they are, and no calendar."""
+    zeros, ones = np.zeros(len(INPUTS)), np.ones(len(INPUTS))
+    return Scorer(
+        steps=Steps.of(POLICY.horizon_days),
+        silence=Linear(zeros, ones, weight, lean),
+        closure=Linear(zeros, ones, zeros, -5.0),
+        plans=Plans().table(),
+        seasons=np.zeros(13),
+        warm=True,
+    )
 
 
 @dataclass

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shared.domain.batch import Batch, Record, columns, read_batch
 from shared.domain.events import ModelActivated
+from shared.domain.features import plan_codes, service_bit
 from shared.domain.identity import event_identities
 from shared.domain.policy import DAY_MS, MINUTE_MS
 from tests.unit.domain.happenings import MODELS, elsewhere
@@ -143,6 +144,9 @@ def test_versions_are_those_that_are_activated() -> None:
     assert isinstance(batch.events[0], ModelActivated)
 
 
+VOICE = service_bit("voice")
+
+
 def view(event: Json) -> dict[str, object]:
     batch = read_batch(0, [record(0, [purchase("other", T0), event], T0 + DAY_MS)], TOLERANCE)
     found = columns(batch.events, batch.at, 0.4)[1]
@@ -164,9 +168,16 @@ def view(event: Json) -> dict[str, object]:
             purchase("a", T0, 10.0, initiated_by="system"),
             {"amount": 10_000_000, "margin": 4_000_000},
         ),
-        (usage("a", T0), {"active": True}),
-        (usage("a", T0, amount=0.5), {"amount": 500_000, "margin": 200_000, "active": True}),
-        (usage("a", T0, initiated_by="system"), {}),
+        (usage("a", T0), {"active": True, "service": VOICE}),
+        (
+            usage("a", T0, amount=0.5),
+            {"amount": 500_000, "margin": 200_000, "active": True, "service": VOICE},
+        ),
+        (usage("a", T0, initiated_by="system"), {"service": VOICE}),
+        (
+            account("a", T0, "opened", plan="flat-S"),
+            {"told": True, "plan": plan_codes("flat-S")[0], "family": plan_codes("flat-L")[1]},
+        ),
         (account("a", T0, "opened", acquisition_cost=30), {"cost": 30_000_000, "told": True}),
         (account("a", T0, "settled"), {"told": True}),
         (contact("a", T0), {"told": True}),
@@ -176,7 +187,10 @@ def view(event: Json) -> dict[str, object]:
     ],
 )
 def test_what_an_event_does_to_a_row(event: Json, expected: dict[str, object]) -> None:
-    nothing = {"amount": 0, "margin": 0, "cost": 0, "active": False, "told": False}
+    nothing = {
+        **dict.fromkeys(("amount", "margin", "cost", "service", "plan", "family"), 0),
+        **dict.fromkeys(("active", "told"), False),
+    }
     (identity,) = event_identities([("tests", event["id"])]).tolist()
     assert view(event) == {"at": T0, "identity": identity, **nothing, **expected}
 

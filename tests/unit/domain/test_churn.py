@@ -10,68 +10,234 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from river import linear_model, optim, preprocessing
 
-from shared.domain.churn import ChurnModel, ModelStateError
-from shared.domain.features import FEATURES, PRIOR
+from shared.domain.churn import HORIZON_DAYS, REASONS, ChurnModel, ModelStateError
+from shared.domain.features import FEATURES
+from shared.domain.hazard import INPUTS, ONE, Facts, Steps, inputs, moving, prior
+from shared.domain.logistic import Logistic, Scaler
 
 Floats = NDArray[np.float64]
+Examples = tuple[Floats, NDArray[np.int64], NDArray[np.int64]]
+AT = {name: column for column, name in enumerate(FEATURES)}
+FACTS = tuple(Facts.__dataclass_fields__)
 
 
-def examples(n: int = 600, seed: int = 5, base: float = 0.0) -> tuple[Floats, NDArray[np.bool_]]:
-    """Features on unequal scales, and outcomes that the prior ranks but misjudges."""
+def customers(n: int = 600, seed: int = 5, *, planned: bool = True) -> Floats:
+    """Facts as they occur, over a year and a half, some customers on one of three plans."""
     rng = np.random.default_rng(seed)
-    matrix = rng.normal(size=(n, len(FEATURES))) * np.linspace(0.5, 3, len(FEATURES)) + 2.0
-    matrix[:, PRIOR] = rng.normal(size=n)
-    odds = base + 1.5 * matrix[:, PRIOR] + 0.8 * (matrix[:, 0] - 2.0)
-    return matrix, rng.random(n) < 1 / (1 + np.exp(-odds))
+    x = np.zeros((n, len(FEATURES)))
+    x[:, AT["visits"]] = rng.geometric(0.2, n) - 1
+    never = x[:, AT["visits"]] == 0
+    x[:, AT["tenure"]] = rng.uniform(0, 400, n)
+    x[:, AT["recency"]] = np.where(never, 1.0, rng.uniform(0, 1, n)) * x[:, AT["tenure"]]
+    for name, scale in (("visits_7", 0.3), ("visits_30", 1.0), ("visits_90", 2.0)):
+        x[:, AT[name]] = np.where(never, 0.0, rng.exponential(scale, n))
+    x[:, AT["mean_spend"]] = rng.exponential(20.0, n)
+    x[:, AT["onboarding"]] = rng.exponential(3.0, n)
+    x[:, AT["services"]] = rng.integers(0, 4, n)
+    x[:, AT["day"]] = 15_000 + np.sort(rng.uniform(0, 550, n))
+    if planned:
+        x[:, AT["plan"]] = rng.integers(0, 4, n)
+        x[:, AT["family"]] = np.where(x[:, AT["plan"]] > 1, 2, x[:, AT["plan"]])
+        x[:, AT["plan_days"]] = np.where(never, 0.0, x[:, AT["tenure"]])
+    return x.astype(np.float32).astype(np.float64)
 
 
-def trained(n: int = 600, seed: int = 5, base: float = 0.0) -> tuple[ChurnModel, Floats]:
-    model = ChurnModel()
-    matrix, y = examples(n, seed, base)
-    for x, outcome in zip(matrix, y, strict=True):
-        model.learn(x, bool(outcome))
-    return model, matrix
+def examples(n: int = 600, seed: int = 5, lean: float = 0.0, *, planned: bool = True) -> Examples:
+    """Outcomes that recency, season and plan decide, other than the heuristic thinks."""
+    x = customers(n, seed, planned=planned)
+    rng = np.random.default_rng(seed + 1)
+    odds = lean + 1.5 - 0.02 * x[:, AT["recency"]] + np.sin(x[:, AT["day"]] / 58.0)
+    odds += 2.0 * (x[:, AT["plan"]] == 1)
+    silent = (rng.random(n) < 1 / (1 + np.exp(-odds))).astype(np.int64)
+    closed = (rng.random(n) < 0.05 + 0.1 * (x[:, AT["services"]] == 0)).astype(np.int64)
+    return x, silent, closed
 
 
-def test_learns_what_rivers_own_pipeline_learns() -> None:
-    model, matrix = trained(400, base=-2.0)
-    river = preprocessing.StandardScaler() | linear_model.LogisticRegression(
-        optim.SGD(0.003), intercept_lr=0.01
-    )
-    for x, y in zip(*examples(400, base=-2.0), strict=True):
-        river.learn_one(dict(zip(FEATURES, x.tolist(), strict=True)), bool(y))
-    theirs = [
-        river.predict_proba_one(dict(zip(FEATURES, x.tolist(), strict=True)))[True] for x in matrix
-    ]
-    assert model.warm
-    assert model.scorer().predict(matrix) == pytest.approx(theirs, abs=1e-9)
+def trained(
+    n: int = 600,
+    seed: int = 5,
+    lean: float = 0.0,
+    horizon: float = HORIZON_DAYS,
+    *,
+    planned: bool = True,
+) -> ChurnModel:
+    model = ChurnModel(horizon)
+    learn(model, examples(n, seed, lean, planned=planned))
+    return model
 
 
-@settings(max_examples=25)
-@given(st.integers(0, 300), st.floats(-3, 3), st.integers(0, 2**16))
-def test_scorer_equals_the_learner(n: int, base: float, seed: int) -> None:
-    model, _ = trained(n, base=base, seed=seed)
-    matrix, _ = examples(20, seed=seed + 1)
-    one_by_one = [model.predict_one(x) for x in matrix]
-    assert model.scorer().predict(matrix) == pytest.approx(one_by_one, abs=1e-9)
+def learn(model: ChurnModel, found: Examples) -> None:
+    for x, silent, closed in zip(*found, strict=True):
+        model.learn(x, int(silent), int(closed))
+
+
+def facts_of(x: Floats) -> Facts[float]:
+    return Facts(*[float(x[AT[name]]) for name in FACTS])
+
+
+def sigmoid(odds: float) -> float:
+    return float(1.0 / (1.0 + np.exp(-odds)))
+
+
+def by_hand(model: ChurnModel, x: Floats, closure: bool = False) -> float:
+    """Say plainly what a warm model predicts: River's odds and the calendars', step by step."""
+    facts, steps = facts_of(x), model.steps
+    stays = 1.0
+    logistic = model._closure if closure else model._silence
+    for k in range(steps.count):
+        ahead = k * steps.length
+        values = [*inputs(facts, steps)[:5], *moving(ONE, facts, steps, ahead, steps.length)]
+        scaler = Scaler(INPUTS)
+        scaler.restore(model._scaler.dump())
+        z = [
+            min(max((v - m) / s, -8.0), 8.0) if s else 0.0
+            for v, m, s in zip(values, scaler.means(), scaler.spreads(), strict=True)
+        ]
+        odds = logistic.log_odds(dict(zip(INPUTS, z, strict=True)))
+        if not closure:
+            odds += model._seasons.effect(x[AT["day"]] + ahead + steps.length / 2)
+            odds += plan_effect(model, x, ahead)
+        stays *= 1 - sigmoid(odds) if closure else sigmoid(odds)
+    return min(max(1 - stays if closure else stays, 1e-4), 1 - 1e-4)
+
+
+def plan_effect(model: ChurnModel, x: Floats, ahead: float) -> float:
+    if not x[AT["plan"]]:
+        return 0.0
+    age = model._plans.age(int(x[AT["plan"]]), x[AT["day"]], x[AT["plan_days"]]) + ahead
+    silent = (x[AT["recency"]] + ahead) / model.steps.horizon
+    family = int(x[AT["family"]])
+    place = model._plans.place(family, age / model.steps.length, x[AT["visits"]], silent)
+    return model._plans.effect(place)
+
+
+# -- the learner and River
+
+
+def test_learns_what_rivers_own_logistic_learns() -> None:
+    scaler, ours = Scaler(INPUTS), Logistic(INPUTS)
+    river_scaler = preprocessing.StandardScaler()
+    theirs = linear_model.LogisticRegression(optim.SGD(3e-4), intercept_lr=3e-4)
+    for x, silent, _ in zip(*examples(400, planned=False), strict=True):
+        values = inputs(facts_of(x), Steps.of(28.0))
+        named = dict(zip(INPUTS, values, strict=True))
+        river_scaler.learn_one(named)
+        scaled = scaler.learn(values)
+        assert scaled == pytest.approx(river_scaler.transform_one(named), abs=8.0)
+        ours.learn(scaled, int(silent), 0.0, pace=1.0)
+        theirs.optimizer.lr.learning_rate = ours._rate.learning_rate
+        theirs.intercept_lr.learning_rate = ours._level_rate.learning_rate
+        theirs.learn_one(scaled, bool(silent))
+    assert ours.log_odds(scaled) == pytest.approx(theirs._raw_dot_one(scaled), abs=1e-9)
+    assert theirs.intercept != 0.0
+
+
+def test_an_offset_is_learned_around_and_not_taken_in() -> None:
+    """With the right odds from outside there is nothing left to learn."""
+    scaled = dict.fromkeys(INPUTS, 0.0)
+    rng = np.random.default_rng(1)
+    plain, helped = Logistic(INPUTS), Logistic(INPUTS)
+    for y in (rng.random(4000) < 0.9).astype(int).tolist():
+        plain.learn(scaled, y, 0.0, pace=1.0)
+        helped.learn(scaled, y, float(np.log(9.0)), pace=1.0)
+    assert plain.log_odds(scaled) == pytest.approx(np.log(9.0), abs=0.4)
+    assert helped.log_odds(scaled) == pytest.approx(0.0, abs=0.4)
+
+
+@pytest.mark.parametrize(
+    ("pace", "rare", "rate"),
+    [(1.0, 2, 3e-4 / 0.25), (1e6, 2, 1e-5 / 0.25), (1.0, 1000, 0.02)],
+)
+def test_rates_fit_base_and_balance(pace: float, rare: int, rate: float) -> None:
+    logistic = Logistic(INPUTS)
+    for n in range(4000):
+        logistic.learn(dict.fromkeys(INPUTS, 0.0), int(n % rare == 0), 0.0, pace)
+    assert logistic._rate.learning_rate == pytest.approx(rate, rel=0.01)
+
+
+# -- the scorer and the learner
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.sampled_from([7.0, 28.0, 91.0, 182.0]), st.floats(-3, 3), st.integers(0, 2**16))
+def test_scorer_equals_the_learner(horizon: float, lean: float, seed: int) -> None:
+    model = trained(400, seed, lean, horizon)
+    model._loss, model._prior_loss = 0.0, 1.0  # warm
+    x = customers(20, seed + 7)
+    expected = [by_hand(model, one) for one in x]
+    assert model.scorer().predict(x) == pytest.approx(expected, abs=1e-9)
+    closed = [by_hand(model, one, closure=True) for one in x]
+    assert model.scorer().predict_closed(x) == pytest.approx(closed, abs=1e-9)
 
 
 def test_a_row_alone_scores_as_among_many() -> None:
-    model, matrix = trained()
-    together = model.scorer().predict(matrix)
-    alone = np.concatenate([model.scorer().predict(matrix[i : i + 1]) for i in range(len(matrix))])
-    assert alone.tobytes() == together.tobytes()
+    scorer, x = trained().scorer(), customers(20_000)
+    for score in (scorer.predict, scorer.predict_closed, scorer.heuristic):
+        together = score(x)
+        for chunk in (1, 3, 64):
+            some = [score(x[i : i + chunk]) for i in range(0, 192, chunk)]
+            assert np.concatenate(some).tobytes() == together[:192].tobytes()
+        assert score(x[8190:8195]).tobytes() == together[8190:8195].tobytes()
+        assert score(np.asfortranarray(x[::7])).tobytes() == together[::7].tobytes()
 
 
-@settings(max_examples=20)
+def test_silence_raises_the_risk_and_steps_multiply() -> None:
+    x = np.repeat(customers(1), 50, axis=0)
+    x[:, AT["visits"]] = 10
+    x[:, AT["recency"]] = np.arange(50)
+    x[:, AT["tenure"]] = 100 + np.arange(50)
+    risk = ChurnModel().scorer().predict(x)
+    assert (np.diff(risk) > 0).all()
+
+
+@pytest.mark.parametrize(("days", "count"), [(1, 1), (7, 1), (28, 4), (30, 4), (91, 7), (182, 7)])
+def test_a_horizon_is_cut_into_weeks_or_seven(days: float, count: int) -> None:
+    steps = Steps.of(days)
+    assert steps.count == count
+    assert steps.length * count == pytest.approx(days)
+
+
+# -- calendars
+
+
+def test_what_a_calendar_does_is_learned() -> None:
+    model = trained(6000)
+    x = customers(1)
+    x[:, [AT["recency"], AT["tenure"], AT["visits"]]] = 5, 200, 4
+    x[:, AT["plan_days"]] = 200
+    risks = []
+    for plan, family in ((0, 0), (1, 1), (2, 2)):
+        x[:, AT["plan"]], x[:, AT["family"]] = plan, family
+        risks.append(float(model.scorer().predict(x)[0]))
+    assert risks[1] > max(risks[0], risks[2]) + 0.1
+
+
+def test_a_season_is_learned_once_a_horizon_has_been_seen() -> None:
+    short, long = trained(300, horizon=600.0), trained(300, horizon=28.0)
+    assert short.scorer().seasons.tolist() == [0.0] * 13
+    assert np.ptp(long.scorer().seasons) > 0.1
+
+
+def test_a_plan_not_met_and_a_family_not_met_are_scored() -> None:
+    model, x = trained(), customers(3)
+    x[:, AT["plan"]], x[:, AT["family"]] = 999, [1, 2, 999]
+    x[:, AT["plan_days"]] = 0
+    assert np.isfinite(model.scorer().predict(x)).all()
+
+
+# -- state
+
+
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 150), st.integers(0, 2**16))
 def test_learning_goes_on_bit_for_bit_after_a_restore(n: int, seed: int) -> None:
-    model, _ = trained(n, seed=seed)
+    model = trained(n, seed, horizon=14.0)
     restored = ChurnModel.load(json.loads(json.dumps(model.dump())))
-    for x, y in zip(*examples(60, seed=seed + 1), strict=True):
-        model.learn(x, bool(y))
-        restored.learn(x, bool(y))
+    for one in (model, restored):
+        learn(one, examples(80, seed + 1))
     assert json.dumps(restored.dump()) == json.dumps(model.dump())
+    x = customers(30)
+    assert restored.scorer().predict(x).tobytes() == model.scorer().predict(x).tobytes()
 
 
 @pytest.mark.parametrize("change", [{"version": 0}, {"format": "x"}, {"features": ["age"]}])
@@ -80,52 +246,67 @@ def test_a_state_of_another_kind_is_refused(change: dict[str, Any]) -> None:
         ChurnModel.load(ChurnModel().dump() | change)
 
 
+# -- cold start
+
+
 def test_an_untrained_model_serves_the_heuristic() -> None:
-    matrix, _ = examples(10)
-    assert ChurnModel().scorer().predict(matrix) == pytest.approx(
-        1 / (1 + np.exp(-matrix[:, PRIOR]))
-    )
+    x = customers(10)
+    expected = [sigmoid(prior(ONE, facts_of(one), Steps.of(28.0))) for one in x]
+    assert ChurnModel().scorer().predict(x) == pytest.approx(expected)
+
+
+def test_the_heuristic_by_hand() -> None:
+    facts = Facts(5.0, 2.0, 15.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    alive = 1 / (1 + (29 / 24) ** 1.5 / 3)
+    silent = 1 - alive * (1 - (29 / 57) ** 1.5)
+    assert prior(ONE, facts, Steps.of(28.0)) == pytest.approx(np.log(silent / (1 - silent)))
 
 
 def test_the_heuristic_stays_while_it_is_better() -> None:
     model, rng = ChurnModel(), np.random.default_rng(7)
-    for _ in range(300):
-        x = rng.normal(size=len(FEATURES))
-        x[PRIOR] *= 4
-        model.learn(x, bool(rng.random() < 1 / (1 + np.exp(-x[PRIOR]))))
+    place = INPUTS.index("silence_prior")
+    for x in customers(300, planned=False):
+        p = sigmoid(inputs(facts_of(x), model.steps)[place])
+        model.learn(x, int(rng.random() < p))
     assert not model.warm
 
 
 def test_the_learner_takes_over_when_its_measured_loss_is_lower() -> None:
-    assert trained(600, base=-2.0)[0].warm
-
-
-def test_a_constant_feature_does_not_explode() -> None:
-    model = ChurnModel()
-    matrix, y = examples(600, base=-2.0)
-    matrix[:, 3] = 1e6 + np.random.default_rng(1).normal(size=600) * 1e-8
-    for x, outcome in zip(matrix, y, strict=True):
-        model.learn(x, bool(outcome))
-    moved = matrix.copy()
-    moved[:, 3] = 0.0
+    model = trained(600)
+    learned, heuristic = model.losses
     assert model.warm
-    assert (model.scorer().predict(moved) == model.scorer().predict(matrix)).all()
+    assert learned < heuristic
 
 
-def test_contributions_add_up_to_the_score() -> None:
-    model, matrix = trained(base=-2.0)
+def test_a_constant_input_does_not_explode() -> None:
+    x, silent, closed = examples(600)
+    x[:, AT["mean_spend"]] = 1e6 + np.random.default_rng(1).normal(size=600) * 1e-3
+    model = ChurnModel()
+    learn(model, (x, silent, closed))
+    moved = x.copy()
+    moved[:, AT["mean_spend"]] = 0.0
+    assert model.warm
+    assert (model.scorer().predict(moved) == model.scorer().predict(x)).all()
+
+
+# -- reasons
+
+
+def test_contributions_add_up_to_the_odds_of_the_first_step() -> None:
+    model, x = trained(horizon=7.0), customers(200)
     scorer = model.scorer()
-    odds = scorer.contributions(matrix).sum(axis=1) + scorer.intercept
-    assert scorer.predict(matrix) == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-4)
+    odds = scorer.contributions(x).sum(axis=1) + scorer.silence.intercept
+    expected = np.clip(1 / (1 + np.exp(-odds)), 1e-4, 1 - 1e-4)
+    assert model.warm
+    assert scorer.predict(x) == pytest.approx(expected, abs=1e-9)
 
 
 def test_reasons_are_the_largest_signed_contributions() -> None:
-    model, matrix = trained(base=-2.0)
-    scorer = model.scorer()
-    for row, reasons in zip(
-        scorer.contributions(matrix), scorer.reasons(matrix, top=2), strict=True
-    ):
+    x = customers(50)
+    scorer = trained().scorer()
+    for row, reasons in zip(scorer.contributions(x), scorer.reasons(x, top=2), strict=True):
         sizes = [abs(value) for _, value in reasons]
         assert sizes == sorted(np.abs(row), reverse=True)[:2]
-        assert all(row[FEATURES.index(name)] == value for name, value in reasons)
-    assert ChurnModel().scorer().reasons(matrix)[0] == [("silence_prior", matrix[0, PRIOR])]
+        assert all(row[REASONS.index(name)] == value for name, value in reasons)
+    (((name, _),),) = ChurnModel().scorer().reasons(x[:1])
+    assert name == "silence_prior"

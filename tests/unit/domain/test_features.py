@@ -13,10 +13,12 @@ from shared.domain.features import (
     DAY_MS,
     EXACT_DELAY_DAYS,
     FEATURES,
-    PRIOR,
     Rows,
     feature_matrix,
     fold_activity,
+    join_plan,
+    plan_codes,
+    service_bit,
 )
 
 T0 = 1_700_000_000_000
@@ -36,7 +38,7 @@ def row_of(activities: Iterable[Activity]) -> Rows:
 def assert_same(left: Rows, right: Rows) -> None:
     for name in ("first_at", "last_at", "recent_days", "visits", "spend"):
         assert left[name][0] == right[name][0], name
-    for name in ("decay30", "decay90"):
+    for name in ("decay7", "decay30", "decay90"):
         assert left[name][0] == pytest.approx(right[name][0], abs=1e-9)
 
 
@@ -118,44 +120,80 @@ def base() -> Rows:
 
 def test_a_row_alone_has_the_bits_it_has_among_many(base: Rows) -> None:
     now = T0 + 401 * DAY_MS
-    together = feature_matrix(base, now, 4 * WEEK)
+    together = feature_matrix(base, now)
     for chunk in (1, 3, 7, 64):
         parts = [base[i : i + chunk] for i in range(0, 300, chunk)]
-        apart = np.concatenate([feature_matrix(part, now, 4 * WEEK) for part in parts])
+        apart = np.concatenate([feature_matrix(part, now) for part in parts])
         assert apart.tobytes() == together.tobytes()
-    strided = feature_matrix(base[::3], np.full(100, now), 4 * WEEK)
+    strided = feature_matrix(base[::3], np.full(100, now))
     assert strided.tobytes() == together[::3].tobytes()
 
 
 def test_features_survive_float32(base: Rows) -> None:
-    matrix = feature_matrix(base, T0 + 401 * DAY_MS, 4 * WEEK)
+    matrix = feature_matrix(base, T0 + 401 * DAY_MS)
     assert matrix.shape == (300, len(FEATURES))
     assert matrix.astype(np.float32).astype(np.float64).tobytes() == matrix.tobytes()
 
 
 def test_features_are_finite_for_a_customer_never_seen_and_a_time_before_the_last() -> None:
     rows = np.concatenate([np.zeros(1, ACTIVITY_FIELDS), row_of([(T0, 5)])])
-    assert np.isfinite(feature_matrix(rows, T0 - DAY_MS, WEEK)).all()
-    assert np.isfinite(feature_matrix(rows, T0 + 10_000 * DAY_MS, WEEK)).all()
-
-
-def test_silence_raises_the_prior() -> None:
-    row = row_of([(T0 + week * WEEK, 10**6) for week in range(10)])
-    at = [feature_matrix(row, T0 + (9 + w) * WEEK, 4 * WEEK)[0, PRIOR] for w in (0, 1, 4, 12)]
-    assert at == sorted(at)
-    assert at[0] < 0 < at[-1]
+    assert np.isfinite(feature_matrix(rows, T0 - DAY_MS)).all()
+    assert np.isfinite(feature_matrix(rows, T0 + 10_000 * DAY_MS)).all()
 
 
 def test_known_values() -> None:
     row = row_of([(T0, 2_000_000), (T0 + 10 * DAY_MS, 4_000_000)])
-    x = dict(zip(FEATURES, feature_matrix(row, T0 + 15 * DAY_MS, 28 * DAY_MS)[0], strict=True))
-    assert x["recency"] == pytest.approx(np.log(6))
-    assert x["visits"] == pytest.approx(np.log(3))
-    assert x["tenure"] == pytest.approx(np.log(16))
-    assert x["recency_to_rhythm"] == pytest.approx(np.log1p(5 / (24 / 2)))
-    assert x["silence_weight"] == pytest.approx(1.5 * np.log(29 / 24))
-    alive = 1 / (1 + (29 / 24) ** 1.5 / 3)
-    silent = 1 - alive * (1 - (29 / 57) ** 1.5)
-    assert x["silence_prior"] == pytest.approx(np.log(silent / (1 - silent)), rel=1e-6)
-    assert x["visits_30"] == pytest.approx(np.log1p((1 + 2 ** (-1 / 3)) * 2 ** (-1 / 6)))
-    assert x["mean_spend"] == pytest.approx(np.log1p(3.0))
+    row["first_seen"] = T0 - 3 * DAY_MS
+    row["services"] = service_bit("voice") | service_bit("data")
+    row["plan"], row["family"] = plan_codes("flat-S")
+    row["plan_at"] = T0 + 6 * DAY_MS
+    now = T0 + 15 * DAY_MS
+    x = dict(zip(FEATURES, feature_matrix(row, now)[0].tolist(), strict=True))
+    fades = {
+        name: (1 + 2 ** (-10 / half)) * 2 ** (-5 / half)
+        for name, half in (("visits_7", 7), ("visits_30", 30), ("visits_90", 90))
+    }
+    assert x == pytest.approx(
+        {
+            "recency": 5.0,
+            "visits": 2.0,
+            "tenure": 15.0,
+            **fades,
+            "mean_spend": 3.0,
+            "onboarding": 3.0,
+            "services": 2.0,
+            "plan": float(row["plan"][0]),
+            "family": float(row["family"][0]),
+            "plan_days": 9.0,
+            "day": now / DAY_MS,
+        },
+        rel=1e-6,
+    )
+
+
+def test_a_customer_that_was_never_active_counts_from_its_first_event() -> None:
+    row = np.zeros(1, ACTIVITY_FIELDS)
+    row["first_seen"] = T0
+    x = dict(zip(FEATURES, feature_matrix(row, T0 + 20 * DAY_MS)[0].tolist(), strict=True))
+    assert (x["recency"], x["tenure"], x["onboarding"], x["visits"]) == (20.0, 20.0, 20.0, 0.0)
+    assert x["plan_days"] == 0.0
+
+
+def test_services_are_told_apart_and_counted_once() -> None:
+    row = np.zeros(1, ACTIVITY_FIELDS)
+    for name in ("voice", "data", "voice"):
+        bit = np.array([service_bit(name)], np.uint32)
+        fold_activity(row, np.array([T0]), np.array([0]), bit)
+    assert feature_matrix(row, T0)[0, FEATURES.index("services")] == 2
+
+
+@given(st.permutations([(1, "a-1"), (2, "a-2"), (3, "b-1")]))
+def test_the_newest_plan_counts_in_any_order(events: list[tuple[int, str]]) -> None:
+    row = np.zeros(1, ACTIVITY_FIELDS)
+    for day, name in events:
+        plan, family = (np.array([code], np.uint32) for code in plan_codes(name))
+        join_plan(row, np.array([T0 + day * DAY_MS]), plan, family)
+    assert (int(row["plan"][0]), int(row["family"][0])) == plan_codes("b-1")
+    nothing = np.zeros(1, np.uint32)
+    join_plan(row, np.array([T0 + 9 * DAY_MS]), nothing, nothing)
+    assert row["plan_at"][0] == T0 + 3 * DAY_MS

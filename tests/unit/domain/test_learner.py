@@ -24,7 +24,7 @@ def frequent_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def example(partition: int, number: int, labelled_at: int) -> Example:
-    features = np.random.default_rng((partition, number)).normal(size=len(FEATURES)).tolist()
+    features = np.random.default_rng((partition, number)).uniform(0, 90, len(FEATURES)).tolist()
     return Example(
         origin=Identity(partition, number // 4, number % 4),
         at=labelled_at - 29 * DAY_MS,

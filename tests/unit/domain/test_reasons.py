@@ -2,31 +2,27 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from shared.domain.churn import ChurnModel, Scorer
-from shared.domain.customer import ROW, Rows
-from shared.domain.features import FEATURES, MICROS, feature_matrix, fold_activity
-from shared.domain.policy import DAY_MS
+from shared.domain.churn import REASONS, ChurnModel
+from shared.domain.features import FEATURES
+from shared.domain.hazard import INPUTS
 from shared.domain.reasons import explain
-from tests.unit.domain.histories import POLICY, T0
+from tests.unit.domain.histories import scorer
 
-
-def customer(visits: int, gap_days: int, amount: float = 0.0) -> Rows:
-    row = np.zeros(1, ROW)
-    for n in range(visits):
-        at = np.array([T0 + n * gap_days * DAY_MS])
-        fold_activity(row, at, np.array([round(amount * MICROS)]))
-    return row
-
-
-def only(name: str, weight: float) -> Scorer:
-    """Return a scorer that looks at one feature alone."""
-    weights = np.zeros(len(FEATURES))
-    weights[FEATURES.index(name)] = weight
-    zeros, ones = np.zeros(len(FEATURES)), np.ones(len(FEATURES))
-    return Scorer(zeros, ones, weights, 0.0, warm=True)
-
-
+FACTS = {
+    "recency": 9.0,
+    "visits": 5.0,
+    "tenure": 49.0,
+    "visits_7": 0.4,
+    "visits_30": 3.6,
+    "visits_90": 4.4,
+    "mean_spend": 12.5,
+    "onboarding": 3.0,
+    "services": 2.0,
+    "plan_days": 49.0,
+    "day": 20_000.0,
+}
 TEXTS = {
     "recency": "last active 9 days ago",
     "visits": "active on 5 days so far",
@@ -34,32 +30,52 @@ TEXTS = {
     "recency_to_rhythm": "silent 9 days, usually back after 11",  # (40 + 28 / 2) / 5 = 10.8
     "silence_weight": "silent 9 days, usually back after 11",
     "silence_prior": "silent 9 days, usually back after 11",
+    "visits_7": "about 0.4 active days in the last week",
     "visits_30": "about 4 active days in the last weeks",
     "visits_90": "about 4 active days in the last months",
     "mean_spend": "spends 12.50 on an active day",
+    "onboarding": "took 3 days to become active",
+    "services": "uses 2 services",
+    "never_active": "has not been active yet",
 }
 
 
-@pytest.mark.parametrize("name", FEATURES)
-def test_each_feature_has_words_with_the_customers_facts(name: str) -> None:
-    row = customer(visits=5, gap_days=10, amount=12.5)
-    row["decay30"], row["decay90"] = 3.6, 4.4
-    now = row["last_at"] + 9 * DAY_MS
-    x = feature_matrix(row, now, POLICY.horizon_ms)
-    ((reason,),) = explain(only(name, 0.5), x, row, now, POLICY)
+def customer(**changes: float) -> NDArray[np.float64]:
+    facts = FACTS | changes
+    return np.array([[facts.get(name, 0.0) for name in FEATURES]])
+
+
+def only(name: str) -> NDArray[np.float64]:
+    """Return weights that look at one input alone."""
+    return 0.5 * (np.array(INPUTS) == name)
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_each_input_has_words_with_the_customers_facts(name: str) -> None:
+    x = customer(visits=0.0 if name == "never_active" else 5.0)
+    ((reason,),) = explain(scorer(only(name)), x)
     assert (reason.feature, reason.text) == (name, TEXTS[name])
-    assert reason.contribution == pytest.approx(0.5 * x[0, FEATURES.index(name)], abs=1e-4)
+
+
+def test_calendars_have_words() -> None:
+    model = ChurnModel()
+    rng = np.random.default_rng(3)
+    x = customer(plan=7.0, family=3.0)[0]
+    for day in range(400):  # everybody silent on this plan, in every season
+        x[FEATURES.index("day")] = 20_000.0 + day
+        x[FEATURES.index("recency")] = rng.uniform(0, 90)
+        model.learn(x, int(rng.random() < 0.9))
+    texts = {one.feature: one.text for one in explain(model.scorer(), x[None])[0]}
+    assert texts["plan_calendar"] == "what is usual now on this plan, after 49 days"
+    parts = dict(zip(REASONS, model.scorer().contributions(x[None])[0], strict=True))
+    assert parts["season"] != 0.0
 
 
 def test_reasons_are_the_strongest_first_each_for_its_own_row() -> None:
-    rows = np.concatenate([customer(1, 1), customer(30, 2)])
-    now = rows["last_at"] + DAY_MS * np.array([20, 1])
-    x = feature_matrix(rows, now, POLICY.horizon_ms)
-    scorer = Scorer(
-        np.zeros(len(FEATURES)), np.ones(len(FEATURES)), np.ones(len(FEATURES)), 0.0, warm=True
-    )
-    found = explain(scorer, x, rows, now, POLICY)
-    for row, reasons in zip(scorer.contributions(x), found, strict=True):
+    x = np.concatenate([customer(visits=1.0, recency=20.0), customer(visits=30.0)])
+    scored = scorer(np.ones(len(INPUTS)))
+    found = explain(scored, x)
+    for row, reasons in zip(scored.contributions(x), found, strict=True):
         strongest = sorted(np.abs(row), reverse=True)[:3]
         assert [abs(one.contribution) for one in reasons] == pytest.approx(strongest, abs=1e-4)
     assert "last active 20 days ago" in {one.text for one in found[0]}
@@ -67,8 +83,5 @@ def test_reasons_are_the_strongest_first_each_for_its_own_row() -> None:
 
 
 def test_the_cold_model_gives_its_one_reason() -> None:
-    row = customer(5, 10)
-    now = row["last_at"] + 9 * DAY_MS
-    x = feature_matrix(row, now, POLICY.horizon_ms)
-    (reasons,) = explain(ChurnModel().scorer(), x, row, now, POLICY)
+    (reasons,) = explain(ChurnModel().scorer(), customer())
     assert [reason.feature for reason in reasons] == ["silence_prior"]

@@ -25,7 +25,6 @@ from tests.unit.domain.happenings import (
 )
 from tests.unit.domain.histories import (
     HOUR_MS,
-    POLICY,
     T0,
     account,
     activation,
@@ -51,7 +50,7 @@ def band(risk: float) -> int:
 
 def risk_now(target: Partition, customer: str, model: Served) -> float:
     rows = target.table.rows[[target.table.find(customer)]]
-    x = feature_matrix(rows, np.array([target.now]), POLICY.horizon_ms)
+    x = feature_matrix(rows, np.array([target.now]))
     return float(model.scorer.predict(x)[0])
 
 

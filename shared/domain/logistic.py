@@ -1,0 +1,189 @@
+"""A logistic regression that learns one label at a time with River, and says what it knows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from river import linear_model, optim, preprocessing, utils
+
+Floats = NDArray[np.float64]
+
+Z_LIMIT: Final = 8.0  # standardised inputs beyond it say no more
+FLAT: Final = 1e-9  # an input whose variance is below this share of its square is constant
+_PACE: Final = 3e-4  # learning rate where both outcomes are certain to differ (variance 1)
+_MEMORY: Final = 10.0  # with many labels a horizon, the rate is this over their number
+_LEVEL: Final = 1.4  # the intercept learns so much faster than the weights
+_FASTEST: Final = 0.02
+_EARLY: Final = 0.01
+_RARE: Final = 0.01  # outcomes rarer than about 1% are not learned any faster
+
+
+@dataclass(frozen=True)
+class Linear:
+    """What a logistic regression knew at one moment.
+
+    Attributes
+    ----------
+    mean, spread, weight
+        (I,) of the standardised inputs; a spread of 0 marks a constant one.
+    intercept
+        Log odds of an average customer.
+    """
+
+    mean: Floats
+    spread: Floats
+    weight: Floats
+    intercept: float
+
+    def share(self, j: int, values: Floats) -> Floats | float:
+        """Return the log odds (n,) that input ``j`` adds to those of an average customer."""
+        if self.spread[j] == 0.0:
+            return 0.0
+        z = (values - self.mean[j]) * (1.0 / self.spread[j])
+        part: Floats = np.minimum(np.maximum(z, -Z_LIMIT), Z_LIMIT) * self.weight[j]
+        return part
+
+
+class Scaler:
+    """River's standard scaler, with a guard for constant inputs and a limit for outliers."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        # River leaves these methods untyped.
+        self._scaler: Any = preprocessing.StandardScaler()
+
+    def learn(self, x: list[float]) -> dict[str, float]:
+        """Take inputs (I,) in, and return them standardised."""
+        named = dict(zip(self.names, x, strict=True))
+        self._scaler.learn_one(named)
+        means, variances, found = self._scaler.means, self._scaler.vars, {}
+        for name, value in named.items():
+            mean = means[name]
+            spread = _spread(mean, variances[name])
+            z = (value - mean) / spread if spread else 0.0
+            found[name] = min(max(z, -Z_LIMIT), Z_LIMIT)
+        return found
+
+    def means(self) -> Floats:
+        """Return the means (I,)."""
+        return np.array([self._scaler.means.get(name, 0.0) for name in self.names])
+
+    def spreads(self) -> Floats:
+        """Return the standard deviations (I,), 0 for an input that is constant."""
+        means, variances = self._scaler.means, self._scaler.vars
+        return np.array(
+            [_spread(means.get(name, 0.0), variances.get(name, 0.0)) for name in self.names]
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state as JSON values."""
+        scaler = self._scaler
+        return {
+            "inputs": list(self.names),
+            "labels": max(scaler.counts.values(), default=0),
+            "means": [scaler.means.get(name, 0.0) for name in self.names],
+            "variances": [scaler.vars.get(name, 0.0) for name in self.names],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put back what `dump` returned."""
+        if state["labels"]:
+            self._scaler.counts.update(dict.fromkeys(self.names, state["labels"]))
+            self._scaler.means.update(zip(self.names, state["means"], strict=True))
+            self._scaler.vars.update(zip(self.names, state["variances"], strict=True))
+
+
+def _spread(mean: float, variance: float) -> float:
+    """Return the standard deviation, 0 for an input that is constant up to rounding."""
+    return 0.0 if variance <= FLAT * (1e-3 + mean * mean) else math.sqrt(variance)
+
+
+class Logistic:
+    """River's logistic regression on standardised inputs, with rates that fit base and balance.
+
+    The rate falls with the number of labels a horizon, so that what is remembered is a share of a
+    horizon whether the base is small or large; it rises with imbalance, since the gradient of a
+    rare outcome is small.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        # River leaves its methods untyped.
+        self._rate = optim.schedulers.Constant(_PACE)
+        self._level_rate = optim.schedulers.Constant(_PACE)
+        self._logistic: Any = linear_model.LogisticRegression(
+            optim.SGD(self._rate), intercept_lr=self._level_rate
+        )
+        self.labels = 0
+        self.positives = 0
+
+    def base_rate(self) -> float:
+        """Return the share of positive labels, with a little of the unknown in it."""
+        return (self.positives + 5.0) / (self.labels + 10.0)
+
+    def log_odds(self, scaled: dict[str, float]) -> float:
+        """Return River's own log odds of standardised inputs."""
+        return float(self._logistic._raw_dot_one(scaled))  # noqa: SLF001  # no public name for it
+
+    def learn(self, scaled: dict[str, float], y: int, offset: float, pace: float) -> None:
+        """Learn one label.
+
+        Parameters
+        ----------
+        scaled
+            Its standardised inputs.
+        y
+            1 or 0.
+        offset
+            Log odds that others add; passed to River as a part of the intercept.
+        pace
+            Labels in a horizon.
+        """
+        self.labels += 1
+        self.positives += y
+        self._set_rates(pace)
+        self._logistic.intercept += offset
+        self._logistic.learn_one(scaled, y)
+        self._logistic.intercept -= offset
+
+    def _set_rates(self, pace: float) -> None:
+        p = self.base_rate()
+        base = min(_PACE, _MEMORY / pace) / max(p * (1 - p), _RARE)
+        self._rate.learning_rate = min(base, _FASTEST)
+        self._level_rate.learning_rate = max(_LEVEL * base, min(_EARLY, 1.0 / (self.labels + 1)))
+
+    def linear(self, scaler: Scaler) -> Linear:
+        """Return a frozen copy of what is known now."""
+        weights = self._logistic.weights
+        return Linear(
+            mean=scaler.means(),
+            spread=scaler.spreads(),
+            weight=np.array([float(weights.get(name, 0.0)) for name in self._names]),
+            intercept=float(self._logistic.intercept),
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """Return everything needed to continue learning bit for bit, as JSON values."""
+        weights = self._logistic.weights
+        return {
+            "labels": self.labels,
+            "positives": self.positives,
+            "weights": [float(weights.get(name, 0.0)) for name in self._names],
+            "intercept": float(self._logistic.intercept),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put back what `dump` returned; keys in the inputs' order, which fixes sums."""
+        self.labels, self.positives = state["labels"], state["positives"]
+        if not self.labels:
+            return
+        # No public way to set them: `initializer` only fills weights that are asked for first.
+        self._logistic._weights = utils.VectorDict(  # noqa: SLF001
+            dict(zip(self._names, state["weights"], strict=True))
+        )
+        self._logistic.intercept = state["intercept"]
+        self._logistic.optimizer.n_iterations = self.labels
