@@ -106,7 +106,8 @@ class ComposeFile:
 
 def variables() -> dict[str, str | None]:
     """Return the variables that the file takes, with their defaults."""
-    return dict(_VARIABLE.findall(PATH.read_text()))
+    lines = [line for line in PATH.read_text().splitlines() if not line.startswith("#")]
+    return dict(_VARIABLE.findall("\n".join(lines)))
 
 
 def _filled(value: Any, environment: Mapping[str, str]) -> Any:  # noqa: ANN401  # YAML is any
