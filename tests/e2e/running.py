@@ -39,8 +39,11 @@ class Running:
 
     def left(self) -> list[str]:
         """Return what is left of it: processes and files, but for the lock of the jars' cache."""
-        files = [path for path in self.temporary.rglob("*") if path.suffix != ".lock"]
-        return [cmdline(pid) for pid in self.pids()] + [str(path) for path in files]
+        # os.walk does not mind what is removed while it walks.
+        files = [name for _, _, names in os.walk(self.temporary) for name in names]
+        folders = [name for _, names, _ in os.walk(self.temporary) for name in names]
+        kept = [name for name in files if not name.endswith(".lock")]
+        return [cmdline(pid) for pid in self.pids()] + folders + kept
 
     def leaves_nothing(self) -> None:
         until(lambda: not self.left(), 15, self.left)
