@@ -262,6 +262,16 @@ def test_the_heuristic_by_hand() -> None:
     assert prior(ONE, facts, Steps.of(28.0)) == pytest.approx(np.log(silent / (1 - silent)))
 
 
+def test_a_steps_inputs_are_those_of_its_own_length_and_start() -> None:
+    facts = Facts(5.0, 2.0, 15.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
+    found = moving(ONE, facts, Steps.of(28.0), ahead=7.0, length=7.0)
+    alive = 1 / (1 + (36 / 24) ** 1.5 / 3)
+    silent = 1 - alive * (1 - (36 / 43) ** 1.5)
+    weight, fades = 1.5 * np.log(36 / 24), [np.log1p(2 ** (-7 / half)) for half in (7, 30, 90)]
+    expected = [np.log(13), np.log(23), np.log1p(12 / (24 / 2)), weight]
+    assert found == pytest.approx([*expected, np.log(silent / (1 - silent)), *fades])
+
+
 def test_the_heuristic_stays_while_it_is_better() -> None:
     model, rng = ChurnModel(), np.random.default_rng(7)
     place = INPUTS.index("silence_prior")
