@@ -1,0 +1,150 @@
+"""What is said of customers, and what became of them: columns over many at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.domain.customer import Indices
+from shared.domain.features import Floats, Millis
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is said of n customers at a time each; None for what the model does not foretell.
+
+    Attributes
+    ----------
+    silent, closed
+        (n,) probability of no activity within the horizon, and of an account closed in it.
+    spend, value
+        (n,) expected spend over the horizon, and the present value of the margin to come.
+
+    """
+
+    silent: Floats
+    closed: Floats
+    spend: Floats | None = None
+    value: Floats | None = None
+
+    @property
+    def churn(self) -> Floats:
+        """Probability (n,) of silence or closing, as if neither told of the other.
+
+        Who leaves is mostly silent too; between the larger of both and their sum, this is what
+        needs no third model.
+        """
+        return 1.0 - (1.0 - self.silent) * (1.0 - self.closed)
+
+    def where(self, which: Mask | Indices) -> Forecast:
+        """Return what is said of some of the customers."""
+        return Forecast(
+            silent=self.silent[which],
+            closed=self.closed[which],
+            spend=_some(self.spend, which),
+            value=_some(self.value, which),
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of n customers within the horizon after a time each, (n,).
+
+    Attributes
+    ----------
+    silent, closed
+        No activity; an account closed.
+    spend
+        Money spent, where somebody looked.
+
+    """
+
+    silent: Mask
+    closed: Mask
+    spend: Floats | None = None
+
+    @property
+    def churn(self) -> Mask:
+        """Whether silent or closed (n,)."""
+        return self.silent | self.closed
+
+    def where(self, which: Mask | Indices) -> Outcome:
+        """Return what became of some of the customers."""
+        return Outcome(self.silent[which], self.closed[which], _some(self.spend, which))
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Snapshots whose outcome is known, in the order in which it became known.
+
+    Attributes
+    ----------
+    customer
+        (n,) row of the customer.
+    at, labelled_at
+        (n,) when the snapshot was taken, and when its label was known.
+    forecast, outcome
+        What was said at ``at``, and what became true in ``(at, at + horizon]``.
+    heuristic
+        (n,) probability of silence by the heuristic, which needs no training.
+    recent
+        (n,) whether the customer was active within two horizons before ``at``.
+
+    """
+
+    customer: Indices
+    at: Millis
+    labelled_at: Millis
+    forecast: Forecast
+    outcome: Outcome
+    heuristic: Floats
+    recent: Mask
+
+    def where(self, which: Mask | Indices) -> Labels:
+        """Return some of the labels."""
+        return Labels(
+            customer=self.customer[which],
+            at=self.at[which],
+            labelled_at=self.labelled_at[which],
+            forecast=self.forecast.where(which),
+            outcome=self.outcome.where(which),
+            heuristic=self.heuristic[which],
+            recent=self.recent[which],
+        )
+
+
+@dataclass(frozen=True)
+class Base:
+    """Every customer that is known and not closed at one time, with what is said of each.
+
+    Attributes
+    ----------
+    at
+        The time.
+    customer
+        (n,) row of the customer.
+    forecast
+        What is said of ``(at, at + horizon]``.
+    heuristic
+        (n,) probability of silence by the heuristic, which needs no training.
+    recent
+        (n,) whether the customer was active within two horizons before.
+    spend
+        (n,) money spent until then, in the reporting currency.
+
+    """
+
+    at: int
+    customer: Indices
+    forecast: Forecast
+    heuristic: Floats
+    recent: Mask
+    spend: Floats
+
+
+def _some(values: Floats | None, which: Mask | Indices) -> Floats | None:
+    return None if values is None else values[which]

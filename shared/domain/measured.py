@@ -1,0 +1,96 @@
+"""The predictions of a backtest, with what came of them, as columns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import groupby
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.domain.churn import Scorer
+from shared.domain.customer import CustomerTable, Indices
+from shared.domain.emission import Effects
+from shared.domain.forecasts import Forecast, Labels, Outcome
+from shared.domain.outputs import Example
+from shared.domain.scoring import Served
+
+_ROW: Final = np.dtype(
+    [
+        ("customer", "<u8"),  # hash of its id
+        ("at", "<i8"),
+        ("labelled_at", "<i8"),
+        ("silent", "?"),
+        ("closed", "?"),
+        ("p_silent", "<f8"),
+        ("p_closed", "<f8"),
+        ("heuristic", "<f8"),
+        ("recent", "?"),
+    ]
+)
+
+
+class Measured:
+    """Collects what is known at the end of each horizon.
+
+    A snapshot keeps the probability of silence that was served; that of a closed account is
+    computed again from its features and the version of the model, bit for bit.
+
+    Parameters
+    ----------
+    cold
+        The scorer before any model was learned, version 0.
+
+    """
+
+    def __init__(self, cold: Scorer) -> None:
+        self._cold = cold
+        self._scorers = {0: cold}
+        self._rows: list[NDArray[np.void]] = []
+
+    def serve(self, model: Served) -> None:
+        """Remember a model as far as closed accounts need it: plans take megabytes."""
+        self._scorers[model.version] = replace(model.scorer, plans=self._cold.plans)
+
+    def add(self, effects: Effects) -> None:
+        """Take in what a stretch led to."""
+        found = zip(effects.examples, effects.example_of, strict=True)
+        measured = [(example, customer) for example, customer in found if example.measured]
+        for version, some in groupby(measured, key=lambda one: one[0].model):
+            self._rows.append(self._measure(version, list(some)))
+
+    def _measure(self, version: int, found: list[tuple[Example, int]]) -> NDArray[np.void]:
+        """Return the rows of snapshots that one version of the model scored."""
+        features = np.array([example.features for example, _ in found])
+        closed = self._scorers[version].predict_closed(features)
+        rows = [_row(*one, p) for one, p in zip(found, closed.tolist(), strict=True)]
+        return np.array(rows, _ROW)
+
+    def labels(self, table: CustomerTable) -> Labels:
+        """Return all columns."""
+        found = np.concatenate([np.empty(0, _ROW), *self._rows])
+        return Labels(
+            customer=_rows_of(found["customer"], table),
+            at=found["at"],
+            labelled_at=found["labelled_at"],
+            forecast=Forecast(found["p_silent"], found["p_closed"]),
+            outcome=Outcome(found["silent"], found["closed"]),
+            heuristic=found["heuristic"],
+            recent=found["recent"],
+        )
+
+
+def _row(example: Example, customer: int, p_closed: float) -> tuple[float, ...]:
+    return (
+        customer, example.at, example.labelled_at, example.silent, example.closed,
+        example.predicted, p_closed, example.heuristic, example.recent,
+    )  # fmt: skip
+
+
+def _rows_of(hashes: NDArray[np.uint64], table: CustomerTable) -> Indices:
+    """Return the row (n,) of each customer by the hash of its id."""
+    known = table.rows["hash"][: len(table)]
+    order = np.argsort(known)
+    found: Indices = order[np.searchsorted(known[order], hashes)]
+    return found
