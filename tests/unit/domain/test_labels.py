@@ -213,6 +213,21 @@ def test_what_is_no_activity_of_the_customer_leaves_it_silent(event: Json) -> No
     assert label_of(target, taken, [{**event, "time": later}]).silent
 
 
+@pytest.mark.parametrize(
+    ("after", "in_step", "in_horizon"),
+    [(3 * DAY_MS, True, True), (STEP, True, True), (STEP + 1, False, True), (RIPE, False, False)],
+)
+def test_a_closed_account_is_told_apart_by_step_and_horizon(
+    after: int, in_step: bool, in_horizon: bool
+) -> None:
+    target, taken = with_snapshot()
+    end = taken + RIPE + DAY_MS
+    events = [account("ada", taken + after, "closed"), tick(end)]
+    history = run(target, [record(target.offset, events, end)])
+    closed = {one.learned: one.closed for one in history.examples if one.at == taken}
+    assert closed == {True: in_step, False: in_horizon}
+
+
 def test_an_example_says_what_the_model_saw_and_said() -> None:
     target, taken = with_snapshot()
     found = label_of(target, taken, [])
