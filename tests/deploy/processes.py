@@ -168,7 +168,7 @@ class Deployment:
 
     def await_healthy(self, *names: str) -> None:
         for name in names:
-            until(lambda name=name: self.is_healthy(name), 90, f"{name} healthy")
+            until(lambda name=name: self.is_healthy(name), 150, f"{name} healthy")
 
     def _elsewhere(self, ports: Mapping[str, int]) -> Elsewhere:
         running = {name.rstrip("-23"): each.port for name, each in self.running.items()} | ports
