@@ -40,6 +40,7 @@ VERSION: Final = 2
 CLIP: Final = 1e-4  # probabilities served lie in [CLIP, 1 - CLIP]
 MEMORY: Final = 0.999  # discount of the losses that choose between model and heuristic
 MIN_LABELS: Final = 100  # fewer say nothing about which is better
+MIN_CLOSED: Final = 10  # fewer closed accounts do not tell who closes
 HORIZON_DAYS: Final = 28.0
 #: What a reason may be called: an input of the model, or what a calendar adds.
 REASONS: Final = (*INPUTS, "plan_calendar", "season")
@@ -264,11 +265,19 @@ class ChurnModel:
         return Scorer(
             steps=self.steps,
             silence=self._silence.linear(self._scaler),
-            closure=self._closure.linear(self._scaler),
+            closure=self._closure_now(),
             plans=self._plans.table(),
             seasons=self._seasons.table(),
             warm=self.warm,
         )
+
+    def _closure_now(self) -> Linear:
+        """Return what is known of closing; a mere rate until some accounts were closed.
+
+        Untrained, a logistic regression would say one half, where most bases never see any.
+        """
+        few = self._closure.positives < MIN_CLOSED
+        return self._closure.level(self._scaler) if few else self._closure.linear(self._scaler)
 
     def dump(self) -> dict[str, Any]:
         """Return everything needed to continue learning bit for bit, as JSON values."""

@@ -19,6 +19,7 @@ _MEMORY: Final = 10.0  # with many labels a horizon, the rate is this over their
 _LEVEL: Final = 1.4  # the intercept learns so much faster than the weights
 _FASTEST: Final = 0.02
 _EARLY: Final = 0.01
+_UNSEEN: Final = 0.5  # positives among 50 labels, as if seen before the first
 _RARE: Final = 0.01  # outcomes rarer than about 1% are not learned any faster
 
 
@@ -155,6 +156,12 @@ class Logistic:
         base = min(_PACE, _MEMORY / pace) / max(p * (1 - p), _RARE)
         self._rate.learning_rate = min(base, _FASTEST)
         self._level_rate.learning_rate = max(_LEVEL * base, min(_EARLY, 1.0 / (self.labels + 1)))
+
+    def level(self, scaler: Scaler) -> Linear:
+        """Return the share of positive labels alone, for an outcome that is rare until seen."""
+        odds = (self.positives + _UNSEEN) / (self.labels - self.positives + 99 * _UNSEEN)
+        nothing = np.zeros(len(self._names))
+        return Linear(scaler.means(), nothing, nothing, math.log(odds))
 
     def linear(self, scaler: Scaler) -> Linear:
         """Return a frozen copy of what is known now."""

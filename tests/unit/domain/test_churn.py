@@ -288,6 +288,32 @@ def test_the_learner_takes_over_when_its_measured_loss_is_lower() -> None:
     assert learned < heuristic
 
 
+def test_closing_is_rare_until_it_was_seen() -> None:
+    x, silent, closed = examples(900)
+    model, asked = ChurnModel(), customers(50)
+    assert (model.scorer().predict_closed(asked) < 0.05).all()
+    learn(model, (x, silent, np.zeros_like(closed)))
+    never = model.scorer().predict_closed(asked)
+    assert (never < 4 * 1 / 900).all()  # rule of succession, four steps
+
+
+def test_few_closings_give_their_rate_and_more_tell_who() -> None:
+    x, silent, closed = examples(900)
+    which, asked = np.flatnonzero(closed), customers(50)
+    few, more = closed.copy(), closed.copy()
+    few[which[9:]], more[which[10:]] = 0, 0
+    spread = []
+    for some in (few, more):
+        model = ChurnModel()
+        learn(model, (x, silent, some))
+        spread.append(np.ptp(model.scorer().predict_closed(asked)))
+        rate = 1 - (1 - 9.5 / 950) ** 4
+        if some is few:
+            assert model.scorer().predict_closed(asked) == pytest.approx(rate)
+    assert spread[0] == 0.0
+    assert spread[1] > 0.001
+
+
 def test_a_constant_input_does_not_explode() -> None:
     x, silent, closed = examples(600)
     x[:, AT["mean_spend"]] = 1e6 + np.random.default_rng(1).normal(size=600) * 1e-3
