@@ -150,6 +150,14 @@ SCORER_RESTORE_SECONDS: Final = Histogram(
 SCORER_MODELS_REFUSED: Final = Counter(
     "tenure_scorer_models_refused_total", "Model versions that could not be trusted"
 )
+#: Found by a gap in the offsets, and read from the log: nothing is lost, but it should not happen.
+SCORER_RECORDS_LEFT_OUT: Final = Counter(
+    "tenure_scorer_records_left_out_total", "Records that the stream did not deliver"
+)
+#: The scorers were down for longer than `customer-events` is kept: this is loss.
+SCORER_RECORDS_AGED_OUT: Final = Counter(
+    "tenure_scorer_records_aged_out_total", "Offsets that Kafka deleted before they were read"
+)
 
 # ---- trainer (in the scorer that has the training log; NaN on the others) -----------------------
 

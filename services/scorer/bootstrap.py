@@ -17,6 +17,7 @@ from aiokafka.partitioner import murmur2
 from services.scorer.models import KafkaModels
 from services.scorer.ports import StateStore
 from services.scorer.service import Scorer
+from services.scorer.source_log import KafkaSourceLog
 from services.scorer.state_store import KafkaStateStore
 from services.scorer.status import Status
 from services.scorer.stream import create_app
@@ -93,9 +94,11 @@ async def run(
     async with contextlib.AsyncExitStack() as stack:
         ticks = await _started(stack, KafkaTicks(settings))
         models = await _started(stack, KafkaModels(settings))
+        source = await _started(stack, KafkaSourceLog(settings))
         scorer = Scorer(
             store=store or KafkaStateStore(settings),
             models=models,
+            source=source,
             ticks=ticks,
             owner=owner_of(await ticks.partitions()),
             policy=settings.policy(),

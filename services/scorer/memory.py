@@ -6,13 +6,18 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final
 
-from services.scorer.ports import OwnershipLostError, Restored
+from services.scorer.ports import Bounds, OwnershipLostError, Restored
 from services.scorer.records import Entry, StateReader, writes
 from shared import topics
+from shared.domain.batch import Record
 from shared.domain.emission import Effects
 from shared.domain.position import Position
 from shared.domain.scoring import Served
+
+#: Records that come at once.
+_PAGE: Final = 100
 
 
 class MemoryStateStore:
@@ -76,6 +81,37 @@ class MemoryPartitionStore:
     async def close(self) -> None:
         """Let go of the partition."""
         self._store.disown(self._partition, self)
+
+
+class MemorySourceLog:
+    """What ``customer-events`` would hold.
+
+    Attributes
+    ----------
+    records
+        Committed records by partition, in the order of their offsets.
+    ends
+        Next offset to be written, where it is not the one after the last record.
+    reads
+        How often somebody read.
+
+    """
+
+    def __init__(self) -> None:
+        self.records: dict[int, list[Record]] = defaultdict(list)
+        self.ends: dict[int, int] = {}
+        self.reads = 0
+
+    async def bounds(self, partition: int) -> Bounds:
+        """Return where a partition begins and ends."""
+        held = self.records[partition]
+        end = self.ends.get(partition, held[-1].offset + 1 if held else 0)
+        return Bounds(held[0].offset if held else end, end)
+
+    async def read(self, partition: int, first: int, end: int) -> list[Record]:
+        """Return the first records of a place."""
+        self.reads += 1
+        return [one for one in self.records[partition] if first <= one.offset < end][:_PAGE]
 
 
 class MemoryModels:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from shared.domain.batch import Record
 from shared.domain.customer import CustomerTable
 from shared.domain.emission import Effects
 from shared.domain.errors import TenureError
@@ -52,6 +53,27 @@ class StateStore(Protocol):
 
     async def open(self, partition: int) -> PartitionStore:
         """Return the store of a partition."""
+
+
+class Bounds(NamedTuple):
+    """The first offset that a partition of the log still holds, and the next to be written."""
+
+    first: int
+    end: int
+
+
+class SourceLog(Protocol):
+    """``customer-events`` itself, beside the stream that delivers it."""
+
+    async def bounds(self, partition: int) -> Bounds:
+        """Return where a partition begins and ends now."""
+
+    async def read(self, partition: int, first: int, end: int) -> list[Record]:
+        """Return the first committed records with offsets in [first, end), in order.
+
+        As many as come at once; none only when there are none. A record at ``end`` must have been
+        delivered: up to there nothing is still under way.
+        """
 
 
 class Models(Protocol):

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import structlog
 
-from services.scorer.ports import Models, PartitionStore, StateStore, Ticks
+from services.scorer.ports import Models, PartitionStore, SourceLog, StateStore, Ticks
 from services.scorer.worker import Acknowledge, PartitionWorker
-from shared import metrics
+from shared import metrics, topics
 from shared.domain.batch import Record
 from shared.domain.errors import TenureError
 from shared.domain.partition import Partition
@@ -34,12 +34,16 @@ class ReleasedError(TenureError):
     """The partitions that were to be opened belong to another scorer by now."""
 
 
+class LogCutError(TenureError):
+    """The log ends before the place up to where the state stands."""
+
+
 class Scorer:
     """Scores the partitions that are assigned to this process.
 
     Parameters
     ----------
-    store, models, ticks
+    store, models, source, ticks
         Ports.
     owner
         Tells the partition of a customer id.
@@ -59,6 +63,7 @@ class Scorer:
         *,
         store: StateStore,
         models: Models,
+        source: SourceLog,
         ticks: Ticks,
         owner: Callable[[str], int],
         policy: Policy,
@@ -69,6 +74,7 @@ class Scorer:
     ) -> None:
         self._store = store
         self._models = models
+        self._source = source
         self._ticks = ticks
         self._owner = owner
         self._policy = policy
@@ -169,7 +175,12 @@ class Scorer:
             await store.close()
             raise
         worker = PartitionWorker(
-            partition, store=store, models=self._models, policy=self._policy, fail=self._fail
+            partition,
+            store=store,
+            models=self._models,
+            source=self._source,
+            policy=self._policy,
+            fail=self._fail,
         )
         self.workers[number], self._heard[number] = worker, self._monotonic()
         worker.start()
@@ -177,6 +188,7 @@ class Scorer:
     async def _restored(self, number: int, store: PartitionStore) -> Partition:
         restored = await store.restore()
         position = restored.position
+        await self._require_reachable(number, position.offset)
         model = await self._models.at_most(position.model) or cold_model(self._policy.horizon_days)
         if model.version != position.model:
             log.error("model refused", version=position.model, serving=model.version)
@@ -189,6 +201,21 @@ class Scorer:
             seconds=round(restored.seconds, 3), model=position.model,
         )  # fmt: skip
         return Partition(number, self._owner, self._policy, restored.table, position, model)
+
+    async def _require_reachable(self, number: int, offset: int) -> None:
+        """Refuse a log that ends before the state; tell of what aged out before it was read."""
+        held = await self._source.bounds(number)
+        if offset > held.end:
+            raise LogCutError(
+                f"partition {number} of {topics.CUSTOMER_EVENTS.name} ends at {held.end}, but its "
+                f"state has read up to {offset}: the topic was made anew or was cut, or the state "
+                "belongs to another one. Bring the log back, or give the deployment new topics "
+                "(another TENURE_TOPIC_PREFIX) and replay the events into them (`tenure replay`)"
+            )
+        if 0 < offset < held.first:
+            missed = held.first - offset
+            log.error("records aged out before they were read", partition=number, offsets=missed)
+            metrics.SCORER_RECORDS_AGED_OUT.inc(missed)
 
     async def _stop(self) -> None:
         stopping, self.workers = list(self.workers.values()), {}

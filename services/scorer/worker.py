@@ -5,7 +5,8 @@ when it is done all that was folded meanwhile goes into the next one. So a flush
 little happens and large when much does, and its cost is shared.
 
 1. ``submit`` queues a record with what is to be called once it is durable.
-2. ``_fold`` takes what is queued, folds it, and hands over the effects.
+2. ``_fold`` takes what is queued, folds it, and hands over the effects. Where offsets are missing
+   between records the log itself is asked first: the stream may have left records out.
 3. ``_commit`` writes the effects of one or more folds and the position in one transaction.
 4. Only then are the records acknowledged.
 
@@ -23,7 +24,7 @@ from typing import Final
 
 import structlog
 
-from services.scorer.ports import Models, PartitionStore
+from services.scorer.ports import Models, PartitionStore, SourceLog
 from shared import metrics
 from shared.domain.batch import Record, read_batch
 from shared.domain.emission import Effects
@@ -65,6 +66,8 @@ class PartitionWorker:
         Where it is made durable.
     models
         Where the models come from that the log activates.
+    source
+        The log itself, for what the stream leaves out.
     policy
         Thresholds.
     fail
@@ -78,12 +81,14 @@ class PartitionWorker:
         *,
         store: PartitionStore,
         models: Models,
+        source: SourceLog,
         policy: Policy,
         fail: Callable[[BaseException], None],
     ) -> None:
         self.partition = partition
         self._store = store
         self._models = models
+        self._source = source
         self._policy = policy
         self._fail = fail
         self._records: asyncio.Queue[tuple[Record, Acknowledge]] = asyncio.Queue(_QUEUED)
@@ -140,8 +145,8 @@ class PartitionWorker:
     async def _fold_forever(self) -> None:
         while True:
             records, acknowledge = await self._next_records()
-            records = [record for record in records if record.offset >= self.partition.offset]
-            if records:
+            await self._fold_left_out(records)
+            if records := _unseen(self.partition.offset, records):
                 await self._fold(records, acknowledge)
             else:
                 _call_all(acknowledge)
@@ -154,6 +159,20 @@ class PartitionWorker:
             taken.append(self._records.get_nowait())
             size += _weight(taken[-1][0])
         return [record for record, _ in taken], [acknowledge for _, acknowledge in taken]
+
+    async def _fold_left_out(self, records: list[Record]) -> None:
+        """Fold what the log holds up to the last gap in these records, if they have one.
+
+        Those of them that lie before it come from the log as well, so one look is enough however
+        many gaps there are.
+        """
+        number, end = self.partition.number, _end_of_last_gap(self.partition.offset, records)
+        while self.partition.offset < end:
+            found = await self._source.read(number, self.partition.offset, end)
+            if not found:
+                return
+            _report_left_out(number, found, records)
+            await self._fold(found, [])
 
     async def _fold(self, records: list[Record], acknowledge: list[Acknowledge]) -> None:
         arrived = time.monotonic()
@@ -203,6 +222,37 @@ def _weight(record: Record) -> int:
     """Guess how much work a record is, in single events."""
     aggregated = is_array(record.value or b"")
     return _SINGLE_EVENTS_A_FOLD // _RECORDS_A_FOLD if aggregated else 1
+
+
+def _unseen(offset: int, records: list[Record]) -> list[Record]:
+    """Return the records from an offset on, each once."""
+    found = []
+    for record in records:
+        if record.offset >= offset:
+            found.append(record)
+            offset = record.offset + 1
+    return found
+
+
+def _end_of_last_gap(offset: int, records: list[Record]) -> int:
+    """Return the offset of the record behind the last gap; ``offset`` when there is no gap."""
+    end = expected = offset
+    for record in records:
+        if record.offset > expected:
+            end = record.offset
+        expected = max(expected, record.offset + 1)
+    return end
+
+
+def _report_left_out(partition: int, found: list[Record], delivered: list[Record]) -> None:
+    """Tell of records that the log holds and the stream did not deliver."""
+    offsets = {record.offset for record in delivered}
+    if left_out := [record.offset for record in found if record.offset not in offsets]:
+        log.warning(
+            "the stream left records out; they were read from the log",
+            partition=partition, first=left_out[0], last=left_out[-1], records=len(left_out),
+        )  # fmt: skip
+        metrics.SCORER_RECORDS_LEFT_OUT.inc(len(left_out))
 
 
 def _call_all(calls: list[Acknowledge]) -> None:

@@ -198,6 +198,16 @@ _SCORER_SECTION: Final = Section(
             ),
         ),
         Panel(
+            "Gaps in the log",
+            "Left out: not delivered to a scorer, which read them from the log; nothing is lost."
+            " Aged out: deleted by Kafka before a scorer read them, which is loss.",
+            "short",
+            (
+                Query(f"tenure_scorer_records_left_out_total{{{_SCORER}}}", "{{instance}} left"),
+                Query(f"tenure_scorer_records_aged_out_total{{{_SCORER}}}", "{{instance}} aged"),
+            ),
+        ),
+        Panel(
             "Lag",
             "Records behind the end of the log: what is not durable, and what Kafka's tools see.",
             "short",

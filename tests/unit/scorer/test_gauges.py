@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.scorer import gauges
+from services.scorer.memory import MemorySourceLog
 from services.scorer.worker import PartitionWorker
 from shared.domain.batch import Record
 from shared.domain.emission import Effects
@@ -73,7 +74,12 @@ async def store() -> HeldStore:
 async def worker(store: HeldStore) -> Iterator[PartitionWorker]:
     failures: list[BaseException] = []
     worker = PartitionWorker(
-        partition(), store=store, models=NoModels(), policy=POLICY, fail=failures.append
+        partition(),
+        store=store,
+        models=NoModels(),
+        source=MemorySourceLog(),
+        policy=POLICY,
+        fail=failures.append,
     )
     worker.start()
     yield worker

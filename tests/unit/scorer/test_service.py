@@ -7,9 +7,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.scorer.memory import MemoryModels, MemoryPartitionStore, MemoryStateStore, MemoryTicks
+from services.scorer.memory import (
+    MemoryModels,
+    MemoryPartitionStore,
+    MemorySourceLog,
+    MemoryStateStore,
+    MemoryTicks,
+)
 from services.scorer.ports import Restored
-from services.scorer.service import ReleasedError, Scorer
+from services.scorer.service import LogCutError, ReleasedError, Scorer
+from shared import metrics
 from shared.domain.emission import Effects
 from shared.domain.policy import Policy
 from shared.domain.position import Position
@@ -70,11 +77,13 @@ class Bench:
     ) -> None:
         self.stores = stores or MemoryStateStore()
         self.ticks = MemoryTicks()
+        self.source = MemorySourceLog()
         self.clocks = Clocks()
         self.failed: list[BaseException] = []
         self.scorer = Scorer(
             store=self.stores,
             models=MemoryModels(*models),
+            source=self.source,
             ticks=self.ticks,
             owner=lambda _: 0,
             policy=Policy(),
@@ -88,6 +97,7 @@ class Bench:
         """Submit a purchase, and wait until it is durable."""
         durable = asyncio.Event()
         one = record(offset, [purchase("c", at, name=f"e{offset}")], at)
+        self.source.records[partition].append(one)
         await self.scorer.submit(partition, one, durable.set)
         await durable.wait()
 
@@ -185,6 +195,7 @@ async def test_a_model_that_is_gone_is_replaced_by_the_newest_before_it() -> Non
     await durable.wait()
     await bench.scorer.release()
     later = Bench(bench.stores, models=[served(2)])
+    later.source.ends[0] = 1
     await later.scorer.assign({0})
     assert later.scorer.workers[0].partition.model.version == 2
     await later.scorer.release()
@@ -289,3 +300,46 @@ async def test_the_status_does_not_count_what_is_only_folded() -> None:
     await bench.scorer.submit(0, record(0, [purchase("c", T0)], T0), lambda: None)
     await until(lambda: bench.scorer.workers[0].partition.offset == 1)
     assert bench.scorer.status()["partitions"]["0"]["offset"] == 0
+
+
+async def test_a_log_that_ends_before_its_state_is_refused(bench: Bench) -> None:
+    await bench.scorer.assign({0})
+    await bench.feed(0, T0)
+    await bench.feed(1, T0)
+    await bench.scorer.release()
+    bench.source.ends[0] = 1
+    with pytest.raises(ExceptionGroup) as caught:
+        await bench.scorer.assign({0})
+    (error,) = caught.value.exceptions
+    assert isinstance(error, LogCutError)
+    assert "partition 0 of customer-events ends at 1" in str(error)
+    assert "read up to 2" in str(error)
+    assert "TENURE_TOPIC_PREFIX" in str(error)
+    assert bench.failed == [caught.value]
+    assert bench.scorer.workers == {}
+
+
+async def test_a_log_whose_state_stands_at_its_end_goes_on(bench: Bench) -> None:
+    await bench.scorer.assign({0})
+    await bench.feed(0, T0)
+    bench.source.records[0], bench.source.ends[0] = [], 1  # all of it aged out since
+    assert await bench.scorer.assign({0}) == {0: 1}
+    await bench.scorer.release()
+
+
+async def test_records_that_aged_out_before_they_were_read_are_counted(bench: Bench) -> None:
+    await bench.scorer.assign({0})
+    await bench.feed(0, T0)
+    bench.source.records[0] = [record(41, [purchase("c", T0)], T0)]
+    before = metrics.SCORER_RECORDS_AGED_OUT._value.get()
+    assert await bench.scorer.assign({0, 1}) == {0: 1, 1: 0}
+    assert metrics.SCORER_RECORDS_AGED_OUT._value.get() == before + 40
+    await bench.scorer.release()
+
+
+async def test_a_new_deployment_on_an_old_log_has_missed_nothing(bench: Bench) -> None:
+    bench.source.records[0] = [record(41, [purchase("c", T0)], T0)]
+    before = metrics.SCORER_RECORDS_AGED_OUT._value.get()
+    await bench.scorer.assign({0})
+    assert metrics.SCORER_RECORDS_AGED_OUT._value.get() == before
+    await bench.scorer.release()

@@ -7,10 +7,15 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from services.scorer.memory import MemoryModels, MemoryPartitionStore, MemoryStateStore
+from services.scorer.memory import (
+    MemoryModels,
+    MemoryPartitionStore,
+    MemorySourceLog,
+    MemoryStateStore,
+)
 from services.scorer.ports import OwnershipLostError, PartitionStore, Restored
 from services.scorer.worker import PartitionWorker
-from shared import topics
+from shared import metrics, topics
 from shared.domain.batch import Record
 from shared.domain.emission import Effects
 from shared.domain.partition import Partition
@@ -61,6 +66,7 @@ class Bench:
         self.failed: list[BaseException] = []
         self.acknowledged: list[int] = []
         self.models = MemoryModels()
+        self.source = MemorySourceLog()
 
     async def start(self) -> PartitionWorker:
         self.gate = Gate(await self.stores.open(0))
@@ -70,6 +76,7 @@ class Bench:
             partition,
             store=self.gate,
             models=self.models,
+            source=self.source,
             policy=Policy(),
             fail=self.failed.append,
         )
@@ -287,3 +294,56 @@ async def test_only_the_store_is_told_of_a_partition_that_was_given_up(bench: Be
     assert isinstance(bench.gate.inner, MemoryPartitionStore)
     await worker.stop()
     assert not bench.stores.is_owner(0, bench.gate.inner)
+
+
+async def test_what_the_stream_leaves_out_is_read_from_the_log(bench: Bench) -> None:
+    records = log(401)
+    bench.source.records[0] = records
+    delivered = [one for one in records if one.offset % 3 or 20 < one.offset < 350]
+    worker = await bench.start()
+    bench.gate.let(9_999)
+    before = metrics.SCORER_RECORDS_LEFT_OUT._value.get()
+    await bench.submit(worker, delivered)
+    await until(lambda: len(bench.acknowledged) == len(delivered))
+    expected = fold(0, records)
+    assert worker.durable == expected.position
+    assert_same_states(worker.partition.table, expected.partition.table)
+    found = scores(values(bench.stores.logs[topics.CUSTOMER_SCORES.name, 0]))
+    assert_same_outputs(found, expected.scores)
+    left_out = metrics.SCORER_RECORDS_LEFT_OUT._value.get() - before
+    assert left_out == len(records) - len(delivered)
+    await worker.stop()
+
+
+async def test_a_gap_in_which_the_log_holds_nothing_is_passed_with_one_look(bench: Bench) -> None:
+    records = [one for one in log(30) if one.offset not in {0, 7, 8, 20}]
+    bench.source.records[0] = records
+    worker = await bench.start()
+    bench.gate.let(99)
+    before = metrics.SCORER_RECORDS_LEFT_OUT._value.get()
+    await bench.submit(worker, records)
+    await until(lambda: len(bench.acknowledged) == len(records))
+    assert worker.durable == fold(0, records).position
+    assert metrics.SCORER_RECORDS_LEFT_OUT._value.get() == before
+    assert bench.source.reads <= 3 * 2, "more than one look at each gap, and one behind it"
+    await worker.stop()
+
+
+async def test_records_without_gaps_are_taken_without_a_look_at_the_log(bench: Bench) -> None:
+    bench.source.records[0] = records = log(100)
+    worker = await bench.start()
+    bench.gate.let(999)
+    await bench.submit(worker, records)
+    await until(lambda: len(bench.acknowledged) == 100)
+    assert bench.source.reads == 0
+    await worker.stop()
+
+
+async def test_a_record_that_is_delivered_twice_in_a_row_is_folded_once(bench: Bench) -> None:
+    records = log(3)
+    worker = await bench.start()
+    bench.gate.let(99)
+    await bench.submit(worker, [*records, records[1], records[2], *log(1, start=3)])
+    await until(lambda: len(bench.acknowledged) == 6)
+    assert worker.durable == fold(0, log(4)).position
+    await worker.stop()
