@@ -1,4 +1,4 @@
-"""`tenure bench`: what this machine reaches, on a real Kafka."""
+"""`tenure bench`: what this machine reaches, and what can be known of a campaign."""
 
 from typing import Annotated
 
@@ -36,5 +36,30 @@ def scorer(
         table.add_row(
             one.name, f"{one.events:,}", f"{one.events_per_second:,.0f}",
             f"{one.cpu_us_per_event:.1f}",
+        )  # fmt: skip
+    Console().print(table)
+
+
+@bench.command()
+def uplift(
+    runs: Annotated[int, typer.Option(min=1, help="Campaigns to simulate of each kind.")] = 200,
+    every: Annotated[int, typer.Option(min=1, help="Customers between two looks.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Simulate campaigns whose effect is known: is it in the interval at every look."""
+    from services.campaigner.bench.uplift import POPULATIONS, watch
+
+    console = Console(stderr=True)
+    with console.status("simulating"):
+        measured = {name: watch(each, runs=runs, every=every) for name, each in POPULATIONS.items()}
+    if as_json:
+        typer.echo(msgspec.json.encode(measured))
+        return
+    table = Table("", "looks", "held at every look", "effect found", "after customers")
+    for name, seen in measured.items():
+        after = seen.customers_until_found
+        table.add_row(
+            name, f"{seen.looks:,}", f"{seen.held} of {seen.runs}", f"{seen.found} of {seen.runs}",
+            "-" if after is None else f"{after:,.0f}",
         )  # fmt: skip
     Console().print(table)

@@ -1,0 +1,1 @@
+"""Benchmarks of the campaigner, and a simulation with a known truth: `tenure bench`."""
