@@ -55,6 +55,7 @@ ROW: Final = np.dtype(
         ("review", "<i4"),  # slot of the next review
         ("band", "i1"),  # last emitted risk in steps of .05, -1 before the first score
         ("emitted_stage", "u1"),
+        ("untold", "u1"),  # whether something happened since the last score was emitted
         ("seen_next", "u1"),  # ring index into `seen`
         ("pending", "u1"),  # snapshots in use
         ("seen", "<u8", (DEDUP_WINDOW,)),
@@ -63,7 +64,7 @@ ROW: Final = np.dtype(
     ]
 )
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _HEADER: Final = struct.Struct("<BH")  # format, length of the row's bytes; a profile may follow
 _BASE: Final = ROW.itemsize - PENDING * SNAPSHOT.itemsize
 #: Size of a row, and the header of its value, by the number of snapshots in it.

@@ -27,6 +27,7 @@ def fold_events(rows: Rows, events: Events, policy: Policy) -> None:
         rows["events"] == 0, events["at"], np.minimum(rows["first_seen"], events["at"])
     )
     rows["events"] += 1
+    rows["untold"] = 1
     for name, column in (("revenue", "amount"), ("margin", "margin"), ("cost", "cost")):
         rows[name] += events[column]
     join_plan(rows, events["at"], events["plan"], events["family"])

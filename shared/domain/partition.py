@@ -11,14 +11,14 @@ before the event that moves the partition's time past it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from shared.domain import fold, labels, lifecycle
+from shared.domain import fold, labels, lifecycle, telling
 from shared.domain.batch import Batch, Events, Numbers, columns
 from shared.domain.customer import CustomerTable, Indices
 from shared.domain.emission import EVENT, MODEL, REVIEW, SETTLE, Effects, Emission, Step
@@ -30,6 +30,7 @@ from shared.domain.position import Counts, Position
 from shared.domain.profiles import closed_code, update_profile
 from shared.domain.rehearsal import Rehearsal
 from shared.domain.scoring import Scoring, Served, cold_model
+from shared.domain.telling import Mask
 from shared.domain.wheel import Wheel
 
 _LATE_MS: Final = 60_000
@@ -73,11 +74,24 @@ class _Run:
 
 @dataclass
 class _Work:
-    """What a batch is turned into."""
+    """What a batch is turned into.
+
+    Attributes
+    ----------
+    now
+        (n,) the partition's time after each event.
+    at_once
+        (n,) which events show in a score at once.
+    marks
+        (n,) at which of them those are told of that were left out.
+
+    """
 
     batch: Batch
     effects: Effects
     now: Millis
+    at_once: Mask
+    marks: Mask
     emission: Emission = field(default_factory=Emission)
     changed: list[Indices] = field(default_factory=list)
 
@@ -127,6 +141,7 @@ class Partition:
         self.counts = copy(position.counts)
         self.now = position.now
         self.offset = position.offset
+        self._busy = position.busy
         self._owner = owner
         self._policy = policy
         scoring = Rehearsal if rehearsal else Scoring
@@ -143,7 +158,7 @@ class Partition:
     @property
     def position(self) -> Position:
         """Up to where the state stands."""
-        return Position(self.offset, self.now, self.model.version, copy(self.counts))
+        return Position(self.offset, self.now, self.model.version, copy(self.counts), self._busy)
 
     def stages(self) -> dict[str, int]:
         """Count customers by stage."""
@@ -163,7 +178,7 @@ class Partition:
             missing is refused, and the model in use goes on.
 
         """
-        work = _Work(batch, Effects(letters=batch.letters), self._times(batch))
+        work = self._work(batch)
         slot_before = self.now // SLOT_MS
         self.counts.accepted += batch.seen
         self.counts.dead_letters += len(batch.letters)
@@ -176,19 +191,27 @@ class Partition:
             work.effects.states = self.table.encode(work.touched())
         return work.effects
 
-    def _times(self, batch: Batch) -> Millis:
-        """Return the time after each event (n,): never back, never ahead of the append."""
-        now: Millis = np.minimum(batch.at, batch.appended())
-        return np.maximum.accumulate(np.maximum(now, self.now))
+    def _work(self, batch: Batch) -> _Work:
+        """Tell each event's time, never back and never ahead of the append, and who is told."""
+        appended = batch.appended()
+        now = np.maximum.accumulate(np.maximum(np.minimum(batch.at, appended), self.now))
+        at_once, marks = np.zeros(len(now), np.bool_), np.zeros(len(now), np.bool_)
+        if len(now) and self._scoring.is_read:
+            marks = telling.marks(now, appended, self.now)
+            at_once, self._busy = telling.told_at_once(now, appended, self.now, self._busy)
+        return _Work(batch, Effects(letters=batch.letters), now, at_once, marks)
 
     def _take_in(self, work: _Work, models: Mapping[int, Served]) -> None:
-        """Take in a batch's events, cut after each change of the model."""
+        """Take in a batch's events, cut where all customers may be scored."""
         start = 0
         for number, event in enumerate(work.batch.events):
-            if isinstance(event, ModelActivated):
+            if work.marks[number] or isinstance(event, ModelActivated):
                 self._take_events(work, start, number + 1)
-                self._activate(event.data.version, models, number, work)
                 start = number + 1
+            if work.marks[number]:
+                self._tell_untold(number, work)
+            if isinstance(event, ModelActivated):
+                self._activate(event.data.version, models, number, work)
         self._take_events(work, start, len(work.batch.events))
 
     def _take_events(self, work: _Work, first: int, end: int) -> None:
@@ -298,7 +321,7 @@ class Partition:
         step = Step(indices, rows, now, numbers + run.first, EVENT, work.emission)
         told = events["told"]
         self._update_profiles(step, np.flatnonzero(told), [run.events[n] for n in numbers[told]])
-        self._scoring.score(step, told)
+        self._scoring.score(step, told | work.at_once[step.events])
         self._look_sooner(step)
         self._put_back(step, work)
 
@@ -345,7 +368,13 @@ class Partition:
         self._wheel.add(indices, rows["review"])
         self._put_back(step, work)
 
-    # -- a change of model
+    # -- all customers
+
+    def _tell_untold(self, number: int, work: _Work) -> None:
+        """Emit the scores of those to whom something happened since their last one."""
+        untold = np.flatnonzero(self.table.rows["untold"][: len(self.table)])
+        for indices in _chunks(untold):
+            self._rescore(indices, np.ones(len(indices), np.bool_), SETTLE, number, work)
 
     def _activate(
         self, version: int, models: Mapping[int, Served], number: int, work: _Work
@@ -360,21 +389,27 @@ class Partition:
         if version not in models:
             work.effects.refused_models.append(version)
             return
-        if self._scoring.is_read:
-            self._rescore(SETTLE, number, work)
+        everybody = np.arange(len(self.table)) if self._scoring.is_read else np.empty(0, np.intp)
+        for indices in _chunks(everybody):
+            self._rescore(indices, None, SETTLE, number, work)
         self._scoring.model = models[version]
-        if self._scoring.is_read:
-            self._rescore(MODEL, number, work)
+        for indices in _chunks(everybody):
+            self._rescore(indices, None, MODEL, number, work)
 
-    def _rescore(self, phase: int, number: int, work: _Work) -> None:
-        for first in range(0, len(self.table), _CHUNK):
-            indices = np.arange(first, min(first + _CHUNK, len(self.table)))
-            now, events = np.full(len(indices), self.now), np.full(len(indices), number)
-            rows = self.table.rows[indices]
-            step = Step(indices, rows, now, events, phase, work.emission)
-            changed = self._scoring.rescore(step)
-            self.table.rows[indices[changed]] = rows[changed]
-            work.changed.append(indices[changed])
+    def _rescore(
+        self, indices: Indices, told: Mask | None, phase: int, number: int, work: _Work
+    ) -> None:
+        now, events = np.full(len(indices), self.now), np.full(len(indices), number)
+        rows = self.table.rows[indices]
+        step = Step(indices, rows, now, events, phase, work.emission)
+        sent = self._scoring.rescore(step, told)
+        self.table.rows[indices[sent]] = rows[sent]
+        work.changed.append(indices[sent])
+
+
+def _chunks(indices: Indices) -> Iterator[Indices]:
+    for first in range(0, len(indices), _CHUNK):
+        yield indices[first : first + _CHUNK]
 
 
 __all__ = ["Counts", "Partition", "Position", "Served", "cold_model"]

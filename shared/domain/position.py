@@ -33,6 +33,8 @@ class Position(Struct, frozen=True):
         The partition's time.
     model
         Version of the model in use.
+    busy
+        How many events the second of ``now`` has had.
 
     """
 
@@ -40,3 +42,4 @@ class Position(Struct, frozen=True):
     now: int = 0
     model: int = 0
     counts: Counts = field(default_factory=Counts)
+    busy: int = 0

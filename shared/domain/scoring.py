@@ -85,10 +85,10 @@ class Scoring:
         """Return the mark (n,) at which each customer is scored next when nothing happens."""
         return next_review(rows, now, self._policy)
 
-    def rescore(self, step: Step) -> Mask:
-        """Emit the scores that changed, without moving a stage; tell (n,) which did."""
+    def rescore(self, step: Step, told: Mask | None = None) -> Mask:
+        """Emit the scores that changed or are ``told``, without moving a stage; return which."""
         features, risk = self._risk(step)
-        return self._tell(step, features, risk, None)
+        return self._tell(step, features, risk, told)
 
     def _risk(self, step: Step) -> tuple[Floats, Floats]:
         features = feature_matrix(step.rows, step.now)
@@ -122,15 +122,17 @@ class Scoring:
         )
 
     def _tell(self, step: Step, features: Floats, risk: Floats, told: Mask | None) -> Mask:
-        """Emit the scores of those whose band or stage is not the one last emitted."""
+        """Emit scores: told ones, and where band or stage is not the one last emitted."""
         rows = step.rows
         band = np.floor(risk * BANDS + 1e-9).astype(np.int8)
-        changed: Mask = (band != rows["band"]) | (rows["stage"] != rows["emitted_stage"])
-        which = np.flatnonzero(changed if told is None else changed | told)
+        sent: Mask = (band != rows["band"]) | (rows["stage"] != rows["emitted_stage"])
+        if told is not None:
+            sent |= told
+        which = np.flatnonzero(sent)
         if len(which):
-            rows["band"], rows["emitted_stage"] = band, rows["stage"]
+            rows["band"], rows["emitted_stage"], rows["untold"][which] = band, rows["stage"], 0
             step.emit(SCORE, which, self._scores(step, which, features[which], risk[which]))
-        return changed
+        return sent
 
     def _scores(self, step: Step, which: Indices, features: Floats, risk: Floats) -> list[Make]:
         rows, now, indices = step.rows[which], step.now[which], step.indices[which].tolist()

@@ -99,6 +99,9 @@ def test_a_posted_event_is_in_the_profile_soon_and_time_goes_on(up: Up) -> None:
     with up.running():
         assert up.post("c-1", 1)
         until(lambda: up.visits("c-1") == 1, 10)
+        # One more changes nothing of band or stage, and shows all the same.
+        assert up.post("c-1", 2)
+        until(lambda: up.visits("c-1") == 2, 10)
         # One customer is in one partition: that alone has a time, and ticks move it.
         before = up.now()
         until(lambda: up.now() > before, 30)

@@ -41,6 +41,8 @@ from tests.unit.domain.histories import (
     tick,
 )
 
+#: After its time, so long that an event is history when it is appended.
+LATER_MS = 2 * HOUR_MS
 ALL_MODELS = {0: cold_model(), **MODELS}
 
 
@@ -68,14 +70,14 @@ def test_a_risk_can_be_computed_again_from_its_features_and_model(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(happenings, min_size=1, max_size=25))
-def test_scores_are_emitted_exactly_when_something_changed(happened: list[Happening]) -> None:
+def test_history_is_scored_exactly_when_something_changed(happened: list[Happening]) -> None:
     """Account and contact events are always told: the campaigner hears of them by a score."""
     target, clock, last = partition(), T0, dict[str, Score]()
     for offset, one in enumerate(happened):
         clock += one.gap
         applied = target.counts.applied
         event = to_event(one, clock - max(one.delay, 0))
-        history = run(target, [record(offset, [event], clock)], models=MODELS)
+        history = run(target, [record(offset, [event], clock + LATER_MS)], models=MODELS)
         told = one.kind in {"closed", "activated", "consent_given", "contact"}
         for score in history.scores:
             before = last.get(score.customer)
@@ -124,10 +126,11 @@ def test_contacts_and_account_events_are_told(event: dict[str, object]) -> None:
     assert [one.cause for one in run(target, live([event], offset=1)).scores] == ["event"]
 
 
-def test_an_event_that_changes_nothing_to_be_seen_is_not_told() -> None:
+def test_history_that_changes_nothing_to_be_seen_is_not_told() -> None:
     target = partition()
     run(target, live([purchase("a", T0)]))
-    assert run(target, live([purchase("a", T0 + 1), cost("a", T0 + 2, 1.0)], offset=1)).scores == []
+    events = [purchase("a", T0 + 1), cost("a", T0 + 2, 1.0)]
+    assert run(target, [record(1, events, T0 + LATER_MS)]).scores == []
 
 
 def test_silence_is_told_band_by_band() -> None:
