@@ -14,6 +14,7 @@ import typer
 from services.campaigner.cli import campaigns, customer, decisions
 from services.commands.bench import bench
 from services.commands.demo import demo
+from services.commands.evaluate import evaluate_file
 from services.commands.replay import replay
 from services.commands.schemas import schemas
 from services.commands.settings import settings
@@ -37,6 +38,7 @@ app.add_typer(bench, name="bench")
 app.command()(demo)
 app.command()(up)
 app.command()(replay)
+app.command("evaluate")(evaluate_file)
 app.add_typer(customer)
 app.command()(decisions)
 app.add_typer(campaigns)

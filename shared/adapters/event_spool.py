@@ -50,6 +50,10 @@ class EventSpool:
         self._lines.append(event.line)
         self._ends.append(self._ends[-1] + len(event.value))
 
+    def span(self) -> tuple[int, int]:
+        """Return the times of the first and the last of the events; there is one at least."""
+        return min(self._times), max(self._times)
+
     def in_order(self, since: int | None = None) -> Iterator[Good]:
         """Yield the events by time, those of one moment as they were added.
 

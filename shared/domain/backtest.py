@@ -174,6 +174,7 @@ class Backtest:
             forecast=Forecast(scorer.predict(features), scorer.predict_closed(features)),
             heuristic=scorer.heuristic(features),
             recent=self.now - rows["last_at"] <= 2 * self._policy.horizon_ms,
+            features=features,
             spend=rows["spend"] / MICROS,
         )
 

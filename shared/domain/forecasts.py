@@ -93,6 +93,8 @@ class Labels:
         (n,) probability of silence by the heuristic, which needs no training.
     recent
         (n,) whether the customer was active within two horizons before ``at``.
+    features
+        (n, F) what the model saw at ``at``.
 
     """
 
@@ -103,6 +105,7 @@ class Labels:
     outcome: Outcome
     heuristic: Floats
     recent: Mask
+    features: Floats
 
     def where(self, which: Mask | Indices) -> Labels:
         """Return some of the labels."""
@@ -114,6 +117,7 @@ class Labels:
             outcome=self.outcome.where(which),
             heuristic=self.heuristic[which],
             recent=self.recent[which],
+            features=self.features[which],
         )
 
 
@@ -133,6 +137,8 @@ class Base:
         (n,) probability of silence by the heuristic, which needs no training.
     recent
         (n,) whether the customer was active within two horizons before.
+    features
+        (n, F) what the model sees.
     spend
         (n,) money spent until then, in the reporting currency.
 
@@ -143,6 +149,7 @@ class Base:
     forecast: Forecast
     heuristic: Floats
     recent: Mask
+    features: Floats
     spend: Floats
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from shared.domain.churn import Scorer
 from shared.domain.customer import CustomerTable, Indices
 from shared.domain.emission import Effects
+from shared.domain.features import FEATURES
 from shared.domain.forecasts import Forecast, Labels, Outcome
 from shared.domain.outputs import Example
 from shared.domain.scoring import Served
@@ -27,6 +28,7 @@ _ROW: Final = np.dtype(
         ("p_closed", "<f8"),
         ("heuristic", "<f8"),
         ("recent", "?"),
+        ("features", "<f4", (len(FEATURES),)),
     ]
 )
 
@@ -78,13 +80,14 @@ class Measured:
             outcome=Outcome(found["silent"], found["closed"]),
             heuristic=found["heuristic"],
             recent=found["recent"],
+            features=found["features"].astype(np.float64),
         )
 
 
-def _row(example: Example, customer: int, p_closed: float) -> tuple[float, ...]:
+def _row(example: Example, customer: int, p_closed: float) -> tuple[object, ...]:
     return (
         customer, example.at, example.labelled_at, example.silent, example.closed,
-        example.predicted, p_closed, example.heuristic, example.recent,
+        example.predicted, p_closed, example.heuristic, example.recent, example.features,
     )  # fmt: skip
 
 

@@ -28,7 +28,9 @@ def test_every_command_is_documented_and_helps(name: str) -> None:
     assert COMMANDS[name].help
 
 
-@pytest.mark.parametrize("name", ["tenure demo", "tenure up", "tenure replay", "tenure topics"])
+@pytest.mark.parametrize(
+    "name", ["tenure demo", "tenure up", "tenure replay", "tenure evaluate", "tenure topics"]
+)
 def test_every_option_of_the_longer_commands_is_documented(name: str) -> None:
     options = [each for each in COMMANDS[name].params if each.param_type_name == "option"]
     assert options

@@ -1,0 +1,248 @@
+"""`tenure evaluate FILE`: how well a history would have been foreseen; in process, no broker."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from services.evaluate import anchors as anchor_models
+from services.evaluate.predictions import write_predictions
+from services.evaluate.report import Cut, Figures, Report, Target, build_report
+from services.evaluate.service import Evaluated, EvaluationError, Span, evaluate, moment
+from shared.adapters.event_files import Bad, Good, read_events
+from shared.adapters.event_spool import EventSpool
+from shared.domain.customer import PENDING
+from shared.domain.policy import DAY_MS, Policy
+from shared.settings import load_settings
+
+_SHOWN = 20
+_DURATION = re.compile(r"(\d+)\s*([dw]?)")
+_DAYS = {"": 1, "d": 1, "w": 7}
+_FIGURES = ("auc", "pr_auc", "log_loss", "brier", "ece", "base_rate")
+
+
+def evaluate_file(
+    file: Annotated[
+        Path, typer.Argument(help="NDJSON or CSV (also with .gz), or Parquet.", show_default=False)
+    ],
+    *,
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            "--map",
+            help="Columns of CSV and Parquet: subject=customer,time=ts,type=tenure.purchase,"
+            "amount=total. Quote constants: category='plan'.",
+        ),
+    ] = None,
+    horizon: Annotated[
+        str | None,
+        typer.Option(help="Silence this long is churn: 28d, 13w [default: from the settings]"),
+    ] = None,
+    cadence: Annotated[
+        str | None,
+        typer.Option(help="Time between a customer's snapshots [default: from the settings]"),
+    ] = None,
+    cut: Annotated[
+        str | None,
+        typer.Option(
+            help="Score the whole base at this time, with what was known by then (UTC without an "
+            "offset).",
+            show_default=False,
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            help="Leave out what came later [default: the end of the last event's day]",
+            show_default=False,
+        ),
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Write what is said of each customer at the cut to this CSV file."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell how well a history's churn would have been foreseen, event by event.
+
+    The history is driven through the scorer's own code, and each prediction was made before its
+    outcome was known.
+    """
+    began = time.perf_counter()
+    if predictions is not None and cut is None:
+        raise typer.BadParameter("--predictions needs --cut: when to predict")
+    policy = _policy(horizon, cadence)
+    with EventSpool() as spool:
+        _read(file, mapping, spool)
+        span = _span(spool, until, cut)
+        with _bar(len(spool)) as show:
+            found = evaluate(spool.in_order(), policy, span, show)
+    _warn(found)
+    if predictions is not None and found.cut is not None:
+        write_predictions(predictions, found.cut)
+    days = policy.horizon_days
+    at_cut = anchor_models.cheap(found.cut.base, days) if found.cut else None
+    at_labels = anchor_models.cheap(found.labels, days)
+    report = build_report(found, time.perf_counter() - began, at_labels, at_cut)
+    if json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    else:
+        _print(report)
+
+
+def _policy(horizon: str | None, cadence: str | None) -> Policy:
+    policy = load_settings().policy()
+    if horizon is not None:
+        policy = replace(policy, horizon_ms=_days("--horizon", horizon, 730) * DAY_MS)
+    if cadence is not None:
+        policy = replace(policy, cadence_days=_days("--cadence", cadence, 365))
+    return policy
+
+
+def _days(option: str, text: str, most: int) -> int:
+    found = _DURATION.fullmatch(text.strip().lower())
+    days = int(found[1]) * _DAYS[found[2]] if found else 0
+    if not 1 <= days <= most:
+        raise EvaluationError(
+            f"{option} {text!r} is not between 1d and {most}d. "
+            "Write whole days or weeks, like 28d or 13w"
+        )
+    return days
+
+
+def _time(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise EvaluationError(
+            f"{option} {text!r} is no time. Write it like 2026-01-31 or 2026-01-31T12:00:00Z"
+        ) from None
+    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _read(file: Path, mapping: str | None, spool: EventSpool) -> None:
+    """Take the events of a file, or say which lines are none.
+
+    Raises
+    ------
+    EvaluationError
+        There are bad lines, or no events at all.
+
+    """
+    bad = 0
+    for line in map(_checked, read_events(file, mapping)):
+        if isinstance(line, Good):
+            spool.add(line)
+            continue
+        bad += 1
+        if bad <= _SHOWN:
+            typer.echo(f"line {line.line}: {line.field}: {line.reason}. {line.remedy}", err=True)
+    if bad:
+        raise EvaluationError(
+            f"{bad} of {bad + len(spool)} lines are no events. Mend them or leave them out"
+        )
+    if not len(spool):
+        raise EvaluationError(f"{file} holds no events")
+
+
+def _checked(line: Good | Bad) -> Good | Bad:
+    """Refuse what the scorer would refuse later."""
+    if isinstance(line, Good) and line.at <= 0:
+        reason, remedy = f"{moment(line.at)} is not after 1970-01-01T00:00:00Z", "Correct the time"
+        return Bad(line.line, "time", reason, remedy, line.value.decode())
+    return line
+
+
+def _span(spool: EventSpool, until: str | None, cut: str | None) -> Span:
+    first, last = spool.span()
+    return Span.of(first, last, until=_time("--until", until), cut=_time("--cut", cut))
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[int, int], None]]:
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("events"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done, at: bar.update(task, completed=done, description=moment(at)[:10])
+
+
+def _warn(found: Evaluated) -> None:
+    """Say on stderr what of the figures is not as one might think."""
+    if found.skipped:
+        typer.echo(
+            f"{found.skipped} snapshots were left out: a customer holds {PENDING} at a time. "
+            "A longer --cadence leaves out none",
+            err=True,
+        )
+    if found.cut is not None and found.cut.outcome is None:
+        typer.echo(
+            f"The horizon after the cut ends after {moment(found.span.until)}, where the record "
+            "ends: what became of the customers is not known. If the record is complete up to a "
+            "later time, say so with --until",
+            err=True,
+        )
+
+
+def _print(report: Report) -> None:
+    console = Console()
+    console.print(
+        f"{report.events:,} events of {report.customers:,} customers in {report.seconds:.1f} s; "
+        f"horizon {report.horizon_days} days, a snapshot every {report.cadence_days} days"
+    )
+    targets: dict[str, Target | None] = {
+        "Silent, prequential": report.prequential,
+        "Closed, prequential": report.prequential_closed,
+        "Silent, at the cut": report.cut,
+        "Closed, at the cut": report.cut_closed,
+    }
+    for title, target in targets.items():
+        if target is not None and target.n:
+            console.print(_table(title, target))
+            console.print(_reliability(target))
+    if isinstance(report.cut, Cut) and report.cut.spend is not None:
+        spend = report.cut.spend
+        console.print(
+            f"Spend at the cut: {spend.predicted:,.0f} predicted, {spend.realised:,.0f} realised; "
+            f"Spearman {_three(spend.spearman)}, the tenth expected to spend most "
+            f"holds {_three(spend.top_decile_share)} of it"
+        )
+
+
+def _table(title: str, target: Target) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name in ("", *_FIGURES, "n"):
+        table.add_column(name.replace("_", " "), justify="right" if name else "left")
+    rows: dict[str, Figures] = {
+        "Tenure": target, "recent customers": target.recent_customers, **target.anchors
+    }  # fmt: skip
+    for name, each in rows.items():
+        figures = [_three(getattr(each, figure)) for figure in _FIGURES]
+        table.add_row(name.replace("_", " "), *figures, f"{each.n:,}")
+    return table
+
+
+def _reliability(target: Target) -> Table:
+    table = Table("predicted", "came true", "n", title="Reliability", title_justify="left")
+    for each in target.reliability:
+        table.add_row(_three(each.predicted), _three(each.observed), f"{each.n:,}")
+    return table
+
+
+def _three(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,224 @@
+"""What an evaluation found, as figures for programs and for tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+from msgspec import Struct
+
+from services.evaluate.service import AtCut, Evaluated, moment
+from shared.domain import accuracy
+from shared.domain.accuracy import Accuracy, Bin, Floats, Mask
+from shared.domain.forecasts import Forecast, Labels, Outcome
+from shared.domain.policy import DAY_MS
+
+WINDOW_MS: Final = 28 * DAY_MS  # of the figures over time
+#: What silence is ranked by (the larger, the likelier), and with which probability.
+Said = tuple[Floats, Floats]
+Anchors = Mapping[str, Said]
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """Metrics of n predictions; None for what is not defined (no labels, or one class)."""
+
+    auc: float | None
+    pr_auc: float | None
+    log_loss: float | None
+    brier: float | None
+    ece: float | None
+    base_rate: float | None
+    n: int
+
+
+class Window(Figures, frozen=True, kw_only=True):
+    """Metrics of the labels that became known in four weeks, which end at ``until``."""
+
+    until: str
+
+
+class Target(Figures, frozen=True, kw_only=True):
+    """Metrics of one outcome.
+
+    Attributes
+    ----------
+    reliability
+        By tenth of the probability: how many, mean predicted, share that came true.
+    recent_customers
+        Of customers active within two horizons before.
+    anchors
+        Of simpler and of batch models, on the same snapshots.
+    over_time
+        By four weeks.
+
+    """
+
+    reliability: list[Bin]
+    recent_customers: Figures
+    anchors: dict[str, Figures] = {}
+    over_time: list[Window] = []
+
+
+class Spend(Struct, frozen=True):
+    """Expected spend at the cut against what customers then spent.
+
+    Attributes
+    ----------
+    spearman
+        Rank correlation.
+    top_decile_share
+        Share of the spend that the tenth of the customers holds that was expected to spend most.
+    predicted, realised
+        Totals, in the reporting currency.
+
+    """
+
+    spearman: float | None
+    top_decile_share: float | None
+    predicted: float
+    realised: float
+
+
+class Cut(Target, frozen=True, kw_only=True):
+    """The whole base at one time against the horizon that followed: silence.
+
+    ``known`` is false where the record ends before the horizon does: then nothing is measured,
+    and ``customers`` were scored.
+    """
+
+    at: str
+    customers: int
+    known: bool
+    spend: Spend | None = None
+
+
+class Report(Struct, frozen=True):
+    """All of it. ``prequential`` and ``cut`` are of silence."""
+
+    events: int
+    customers: int
+    seconds: float
+    horizon_days: int
+    cadence_days: int
+    until: str
+    snapshots_skipped: int
+    prequential: Target
+    prequential_closed: Target
+    prequential_churn: Target
+    cut: Cut | None
+    cut_closed: Target | None
+    cut_churn: Target | None
+
+
+def build_report(
+    found: Evaluated, seconds: float, at_labels: Anchors, at_cut: Anchors | None
+) -> Report:
+    """Measure what was found.
+
+    Parameters
+    ----------
+    seconds
+        How long it took.
+    at_labels, at_cut
+        What each anchor said of silence: rank and probability (n,), for each label and for each
+        customer at the cut.
+
+    """
+    labels, cut = found.labels, found.cut
+    pick = _TARGETS
+    return Report(
+        events=found.events,
+        customers=found.customers,
+        seconds=round(seconds, 3),
+        horizon_days=found.policy.horizon_ms // DAY_MS,
+        cadence_days=found.policy.cadence_days,
+        until=moment(found.span.until),
+        snapshots_skipped=found.skipped,
+        prequential=_prequential(labels, pick["silent"], at_labels),
+        prequential_closed=_prequential(labels, pick["closed"], {}),
+        prequential_churn=_prequential(labels, pick["churn"], {}),
+        cut=_cut(cut, at_cut or {}) if cut else None,
+        cut_closed=_target(*_at_cut(cut, pick["closed"]), {}) if cut else None,
+        cut_churn=_target(*_at_cut(cut, pick["churn"]), {}) if cut else None,
+    )
+
+
+Pick = Callable[[Forecast, Outcome], tuple[Floats, Mask]]
+_TARGETS: Final[dict[str, Pick]] = {
+    "silent": lambda said, came: (said.silent, came.silent),
+    "closed": lambda said, came: (said.closed, came.closed),
+    "churn": lambda said, came: (said.churn, came.churn),
+}
+
+
+def _prequential(labels: Labels, pick: Pick, anchors: Anchors) -> Target:
+    p, y = pick(labels.forecast, labels.outcome)
+    target = _target(p, y, labels.recent, anchors)
+    return Target(**_fields(target) | {"over_time": _over_time(labels, p, y)})
+
+
+def _cut(cut: AtCut, anchors: Anchors) -> Cut:
+    p, y, recent = _at_cut(cut, _TARGETS["silent"])
+    target = _target(p, y, recent, anchors if cut.outcome else {})
+    return Cut(
+        **_fields(target),
+        at=moment(cut.base.at),
+        customers=len(cut.customers),
+        known=cut.outcome is not None,
+        spend=_spend(cut.base.forecast, cut.outcome),
+    )
+
+
+def _at_cut(cut: AtCut, pick: Pick) -> tuple[Floats, Mask, Mask]:
+    """Return probabilities, outcomes and who is recent; none while the outcome is not known."""
+    if cut.outcome is None:
+        return np.empty(0), np.empty(0, np.bool_), np.empty(0, np.bool_)
+    return *pick(cut.base.forecast, cut.outcome), cut.base.recent
+
+
+def _target(p: Floats, y: Mask, recent: Mask, anchors: Anchors) -> Target:
+    return Target(
+        **_plain(accuracy.accuracy(p, y)),
+        reliability=accuracy.reliability(p, y),
+        recent_customers=Figures(**_plain(accuracy.accuracy(p[recent], y[recent]))),
+        anchors={
+            name: Figures(**_plain(accuracy.accuracy(said, y, rank)))
+            for name, (rank, said) in anchors.items()
+        },
+    )
+
+
+def _over_time(labels: Labels, p: Floats, y: Mask) -> list[Window]:
+    window = labels.labelled_at // WINDOW_MS
+    found = []
+    for each in np.unique(window).tolist():
+        now = window == each
+        until = moment((each + 1) * WINDOW_MS)
+        found.append(Window(**_plain(accuracy.accuracy(p[now], y[now])), until=until))
+    return found
+
+
+def _spend(said: Forecast, came: Outcome | None) -> Spend | None:
+    if said.spend is None or came is None or came.spend is None:
+        return None
+    return Spend(
+        spearman=_finite(accuracy.spearman(said.spend, came.spend)),
+        top_decile_share=_finite(accuracy.top_decile_share(said.spend, came.spend)),
+        predicted=float(said.spend.sum()),
+        realised=float(came.spend.sum()),
+    )
+
+
+def _plain(found: Accuracy) -> dict[str, Any]:
+    return {name: _finite(value) for name, value in found._asdict().items()}
+
+
+def _fields(target: Target) -> dict[str, Any]:
+    return {name: getattr(target, name) for name in Target.__struct_fields__}
+
+
+def _finite(value: float) -> float | None:
+    """Return a number, or None for what JSON cannot hold."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,225 @@
+"""`tenure evaluate`: what it prints and writes, and what it refuses."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.domain.policy import DAY_MS
+from tests.unit.cli.test_cli import run
+from tests.unit.domain.histories import T0, account, rfc3339
+from tests.unit.evaluate.builders import Row, orders, write_csv, write_ndjson, write_parquet
+
+MAP = ("--map", "subject=customer,time=ts,amount=total")
+SPAN = ("--horizon", "14d", "--cadence", "7d")
+CUT_AT = T0 + 80 * DAY_MS + 1
+CUT = ("--cut", rfc3339(CUT_AT))
+KEYS = {"auc", "pr_auc", "log_loss", "brier", "ece", "base_rate", "n"}
+
+
+class Tenure:
+    """Runs the command and reads what came of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._patch, self._capsys = monkeypatch, capsys
+
+    def report(self, *arguments: str) -> dict[str, Any]:
+        out, _ = self.good(*arguments, "--json")
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+    def good(self, *arguments: str) -> tuple[str, str]:
+        assert run(self._patch, "evaluate", *arguments) == 0
+        shown = self._capsys.readouterr()
+        return shown.out, shown.err
+
+    def refused(self, *arguments: str) -> str:
+        assert run(self._patch, "evaluate", *arguments) == 2
+        shown = self._capsys.readouterr()
+        assert not shown.out
+        return shown.err
+
+
+@pytest.fixture
+def tenure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tenure:
+    return Tenure(monkeypatch, capsys)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> str:
+    return str(write_csv(tmp_path / "shop.csv", orders()))
+
+
+def without_time(report: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in report.items() if name != "seconds"}
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_report_has_what_programs_rely_on(tenure: Tenure, shop: str) -> None:
+    report = tenure.report(shop, *MAP, *SPAN, *CUT)
+    rows = orders()
+    assert report["events"] == len(rows)
+    assert report["customers"] == len({customer for customer, *_ in rows})
+    assert report["seconds"] > 0
+    for part in ("prequential", "cut", "prequential_closed", "cut_closed"):
+        assert report[part].keys() >= KEYS
+        assert report[part]["n"] > 0
+        assert report[part]["recent_customers"].keys() == KEYS
+    for part in ("prequential", "cut"):
+        assert report[part]["anchors"].keys() >= {"recency", "heuristic"}
+        for anchor in report[part]["anchors"].values():
+            assert anchor.keys() == KEYS
+            assert anchor["n"] == report[part]["n"]
+        assert sum(n for n, *_ in report[part]["reliability"]) == report[part]["n"]
+    windows = report["prequential"]["over_time"]
+    assert sum(each["n"] for each in windows) == report["prequential"]["n"]
+    assert windows == sorted(windows, key=lambda each: each["until"])
+
+
+def test_each_format_gives_the_same_figures(tenure: Tenure, tmp_path: Path) -> None:
+    rows = orders()
+    files = [
+        (write_csv(tmp_path / "a.csv", rows), MAP),
+        (write_parquet(tmp_path / "a.parquet", rows), MAP),
+        (write_ndjson(tmp_path / "a.ndjson", rows), ()),
+    ]
+    reports = [without_time(tenure.report(str(file), *more, *SPAN, *CUT)) for file, more in files]
+    assert reports[0] == reports[1] == reports[2]
+
+
+def test_the_order_of_the_file_does_not_matter(tenure: Tenure, tmp_path: Path) -> None:
+    rows = orders()
+    shuffled = write_csv(tmp_path / "a.csv", rows)
+    in_order = write_csv(tmp_path / "b.csv", sorted(rows, key=lambda row: row[1]))
+    reports = [without_time(tenure.report(str(file), *MAP, *SPAN)) for file in (shuffled, in_order)]
+    assert reports[0] == reports[1]
+
+
+def predict(tenure: Tenure, path: Path, rows: list[Row], *others: dict[str, Any]) -> bytes:
+    source, target = path.with_suffix(".ndjson"), path.with_suffix(".csv")
+    write_ndjson(source, rows, *others)
+    tenure.good(
+        str(source),
+        *SPAN,
+        *CUT,
+        "--predictions",
+        str(target),
+        "--until",
+        rfc3339(CUT_AT + 15 * DAY_MS),
+    )
+    return target.read_bytes()
+
+
+def test_what_comes_after_the_cut_changes_no_prediction(tenure: Tenure, tmp_path: Path) -> None:
+    rows = orders()
+    after = CUT_AT + 1
+    known = [row for row in rows if row[1] <= CUT_AT]
+    busy = [(customer, after, 1e6) for customer in {customer for customer, *_ in rows}]
+    closed = [account(customer, after, "closed") for customer, *_ in known]
+    until = predict(tenure, tmp_path / "until", known)
+    assert until.count(b"\n") > 20
+    assert predict(tenure, tmp_path / "whole", rows) == until
+    assert predict(tenure, tmp_path / "other", known + busy, *closed) == until
+
+
+def test_an_event_at_the_cut_is_known_by_then(tenure: Tenure, tmp_path: Path) -> None:
+    rows = [row for row in orders() if row[1] <= CUT_AT]
+    late = [*rows, ("new", CUT_AT, 5.0), ("later", CUT_AT + 1, 5.0)]
+    predict(tenure, tmp_path / "a", late)
+    found = {row["customer_id"] for row in read(tmp_path / "a.csv")}
+    assert found == {customer for customer, *_ in rows} | {"new"}
+
+
+def test_the_closed_are_not_predicted(tenure: Tenure, tmp_path: Path) -> None:
+    rows = orders()
+    closed = account("c1", CUT_AT, "closed")
+    predict(tenure, tmp_path / "a", rows, closed)
+    found = read(tmp_path / "a.csv")
+    assert "c1" not in {row["customer_id"] for row in found}
+    for row in found:
+        silent, gone, churn = (float(row[name]) for name in ("p_silent", "p_closed", "p_churn"))
+        assert 0 < silent < 1
+        assert 0 < gone < 1
+        assert max(silent, gone) <= churn <= silent + gone
+
+
+def test_the_figures_at_the_cut_follow_from_the_predictions(
+    tenure: Tenure, shop: str, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.csv"
+    report = tenure.report(shop, *MAP, *SPAN, *CUT, "--predictions", str(target))["cut"]
+    horizon = 14 * DAY_MS
+    active = {customer for customer, at, _ in orders() if CUT_AT < at <= CUT_AT + horizon}
+    found = read(target)
+    p = np.array([float(row["p_silent"]) for row in found])
+    y = np.array([row["customer_id"] not in active for row in found])
+    assert report["n"] == len(found)
+    assert report["base_rate"] == pytest.approx(y.mean())
+    assert report["brier"] == pytest.approx(np.mean((p - y) ** 2))
+    losses = -np.log(np.where(y, p, 1 - p))
+    assert report["log_loss"] == pytest.approx(losses.mean())
+    wins = (p[y][:, None] > p[~y]) + 0.5 * (p[y][:, None] == p[~y])
+    assert report["auc"] == pytest.approx(wins.mean())
+
+
+def test_bad_lines_are_named(tenure: Tenure, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("customer,ts,total\nc,2026-01-31,1\nc,soon,2\nc,1969-01-01,3\n")
+    shown = tenure.refused(str(file), *MAP)
+    assert "line 3: time: 'soon' is no time. Write it like" in shown
+    assert "line 4: time: 1969-01-01T00:00:00Z is not after 1970" in shown
+    assert "2 of 3 lines are no events" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--cut", "2001-01-01"), "is before the first event"),
+        (("--cut", "2101-01-01"), "is after the last event"),
+        (("--until", "2001-01-01"), "is before the first event"),
+        (("--until", "2024-12-01", "--cut", "2024-12-02"), "is after --until"),
+        (("--cut", "Easter"), "is no time. Write it like"),
+        (("--horizon", "0d"), "--horizon '0d' is not between 1d and 730d"),
+        (("--cadence", "2 months"), "--cadence '2 months' is not between 1d and 365d"),
+        (("--predictions", "out.csv"), "--predictions needs --cut"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    tenure: Tenure, shop: str, options: tuple[str, ...], said: str
+) -> None:
+    shown = " ".join(tenure.refused(shop, *MAP, *options).replace("│", " ").split())
+    assert said in shown
+
+
+def test_a_file_without_events_is_refused(tenure: Tenure, tmp_path: Path) -> None:
+    file = tmp_path / "a.ndjson"
+    file.write_text("\n")
+    assert f"{file} holds no events" in tenure.refused(str(file))
+
+
+def test_a_horizon_that_is_not_over_is_predicted_and_not_measured(
+    tenure: Tenure, shop: str, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.csv"
+    until = ("--until", rfc3339(CUT_AT + 14 * DAY_MS - 1))
+    out, err = tenure.good(shop, *MAP, *SPAN, *CUT, *until, "--json", "--predictions", str(target))
+    cut = json.loads(out)["cut"]
+    assert "what became of the customers is not known" in err
+    assert not cut["known"]
+    assert (cut["n"], cut["auc"]) == (0, None)
+    assert len(read(target)) == cut["customers"] > 20
+
+
+def test_figures_for_people(tenure: Tenure, shop: str) -> None:
+    out, err = tenure.good(shop, *MAP, *SPAN, *CUT)
+    assert "Silent, prequential" in out
+    assert "Silent, at the cut" in out
+    assert "recency" in out
+    assert not err
