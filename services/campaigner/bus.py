@@ -11,6 +11,7 @@ import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from services.campaigner.connections import open_consumer, open_producer
 from services.campaigner.ports import Message
 from shared.settings import Settings
 
@@ -56,7 +57,7 @@ class KafkaBus:
             The topic could not be read to its present end.
 
         """
-        consumer = KafkaConsumer(
+        consumer = open_consumer(
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -73,14 +74,13 @@ class KafkaBus:
 
     def _connected(self) -> KafkaProducer:
         if self._producer is None:
-            self._producer = KafkaProducer(
+            self._producer = open_producer(
                 bootstrap_servers=self._settings.kafka_bootstrap_servers,
                 acks="all",
                 enable_idempotence=True,
                 delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
                 request_timeout_ms=_REQUEST_TIMEOUT_MS,
                 max_block_ms=_REQUEST_TIMEOUT_MS,
-                bootstrap_timeout_ms=_REQUEST_TIMEOUT_MS,
                 allow_auto_create_topics=False,
                 batch_size=_BATCH_BYTES,
                 linger_ms=2,

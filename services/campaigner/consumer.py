@@ -15,6 +15,7 @@ import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from services.campaigner.connections import open_consumer
 from services.campaigner.service import Campaigner
 from shared import metrics
 from shared.domain.campaign_state import LostPartitionError
@@ -84,7 +85,7 @@ class ScoreConsumer:
 
     def _consumer(self) -> KafkaConsumer:
         session_ms = round(self._settings.session_timeout_s * 1000)
-        return KafkaConsumer(
+        return open_consumer(
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
             group_id=self._settings.topic(GROUP),
             isolation_level="read_committed",
