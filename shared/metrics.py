@@ -218,6 +218,32 @@ CAMPAIGNER_LAG: Final = Gauge("tenure_campaigner_lag_records", "Records behind t
 CAMPAIGNER_CUSTOMERS: Final = Gauge(
     "tenure_campaigner_customers", "Customers in the read model", ["stage"]
 )
+#: A campaign's effect, by `campaign`; the same from every campaigner. Uplift has a `bound`
+#: (estimate, low, high), and none while too few are measured.
+CAMPAIGNER_UNITS: Final = Gauge(
+    "tenure_campaigner_enrolled_customers", "Customers enrolled, by arm", ["campaign", "arm"]
+)
+CAMPAIGNER_MEASURED: Final = Gauge(
+    "tenure_campaigner_measured_customers", "Of these, with their window ended", ["campaign", "arm"]
+)
+CAMPAIGNER_UPLIFT: Final = Gauge(
+    "tenure_campaigner_uplift_ratio",
+    "Share retained, treatment less control",
+    ["campaign", "bound"],
+)
+CAMPAIGNER_MARGIN_UPLIFT: Final = Gauge(
+    "tenure_campaigner_margin_uplift_currency",
+    "Margin per customer, treatment less control, reporting currency",
+    ["campaign", "bound"],
+)
+CAMPAIGNER_COST: Final = Gauge(
+    "tenure_campaigner_cost_currency", "Cost of measured contacts, reporting currency", ["campaign"]
+)
+CAMPAIGNER_BALANCE: Final = Gauge(
+    "tenure_campaigner_balance_p_ratio",
+    "Whether the arms are as large as meant; below .001 they are not",
+    ["campaign"],
+)
 #: 1 when the campaign file is in force as it stands, 0 while an error keeps the former one.
 CAMPAIGNER_FILE_VALID: Final = Gauge(
     "tenure_campaigner_file_valid", "Whether the campaign file is in force as it stands"

@@ -42,6 +42,8 @@ EXAMPLES: Final = {
     "control": "10%",
     "cool_down": "30d",
     "valid_for": "1h",
+    "window": "28d",
+    "cost_per_contact": "0.05",
 }
 
 _UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -140,11 +142,21 @@ class CampaignModel(_Model):
     cool_down: Duration = "30d"  # type: ignore[assignment]  # validated like what a file holds
     valid_for: Duration = "1h"  # type: ignore[assignment]
 
+    window: Duration = "28d"  # type: ignore[assignment]
+    cost_per_contact: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+
     @field_validator("valid_for")
     @classmethod
     def _lasts(cls, value: int) -> int:
         if value == 0:
             raise _wrong("every trigger would expire at once", "Write e.g. `1h`")
+        return value
+
+    @field_validator("window")
+    @classmethod
+    def _measures(cls, value: int) -> int:
+        if value == 0:
+            raise _wrong("no effect could show", "Write e.g. `28d`")
         return value
 
     def campaign(self) -> Campaign:
@@ -160,6 +172,8 @@ class CampaignModel(_Model):
             control=self.control,
             cool_down_ms=self.cool_down,
             valid_for_ms=self.valid_for,
+            window_ms=self.window,
+            cost_per_contact=self.cost_per_contact,
         )
 
 

@@ -17,10 +17,13 @@ from rich.text import Text
 
 from services.campaigner.campaign_file import CampaignFileError, read_campaigns
 from services.campaigner.client import OperatorClient
+from services.campaigner.report_tables import report_tables
 from shared.settings import load_settings
 
 customer = typer.Typer(name="customer", help="Look at a customer.", no_args_is_help=True)
-campaigns = typer.Typer(name="campaigns", help="Check and list campaigns.", no_args_is_help=True)
+campaigns = typer.Typer(
+    name="campaigns", help="Check, list and measure campaigns.", no_args_is_help=True
+)
 
 Url = Annotated[
     str | None, typer.Option(help="The campaigner's address [default: from the settings]")
@@ -102,6 +105,23 @@ def list_campaigns(*, url: Url = None, key: Key = None, as_json: AsJson = False)
         typer.echo(json.dumps(page))
     else:
         _print(_campaigns_table(page["campaigns"]))
+
+
+@campaigns.command()
+def report(
+    name: Annotated[str, typer.Argument(help="The campaign.", show_default=False)],
+    *,
+    url: Url = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a campaign achieved: both arms, uplift, cost and return."""
+    with closing(_client(url, key)) as client:
+        found = client.report(name)
+    if as_json:
+        typer.echo(json.dumps(found))
+    else:
+        _print(*report_tables(found))
 
 
 def _client(url: str | None, key: str | None) -> OperatorClient:

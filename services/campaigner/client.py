@@ -58,6 +58,10 @@ class OperatorClient:
         """Return the campaigns in force, with their decisions by outcome."""
         return self._get("/v1/campaigns")
 
+    def report(self, campaign: str) -> dict[str, Any]:
+        """Return what a campaign achieved."""
+        return self._get(f"/v1/campaigns/{quote(campaign, safe='')}/report")
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()

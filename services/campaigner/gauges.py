@@ -7,17 +7,30 @@ from threading import Event
 from typing import Final
 
 import structlog
+from prometheus_client import Gauge
 
 from services.campaigner.ports import Clock, Store
 from shared import metrics
 from shared.adapters.sql.campaign_queries import CampaignQueries
+from shared.domain.campaign_report import CampaignReport, report_on
 from shared.domain.campaign_state import Lease
+from shared.domain.uplift import Interval
 
 log = structlog.get_logger(__name__)
 
 _OUTBOX_S: Final = 2.0
 #: Counting customers reads an index of them all, so not with every look at the outbox.
 _OUTBOX_LOOKS: Final = 8
+
+
+_OF_EFFECTS: Final = (
+    metrics.CAMPAIGNER_UNITS,
+    metrics.CAMPAIGNER_MEASURED,
+    metrics.CAMPAIGNER_UPLIFT,
+    metrics.CAMPAIGNER_MARGIN_UPLIFT,
+    metrics.CAMPAIGNER_COST,
+    metrics.CAMPAIGNER_BALANCE,
+)
 
 
 class Gauges:
@@ -71,13 +84,39 @@ class Gauges:
         for stage, count in counts.items():
             metrics.CAMPAIGNER_CUSTOMERS.labels(stage).set(count)
 
+    def measure_effects(self) -> None:
+        """Set what each campaign has achieved."""
+        for each in _OF_EFFECTS:
+            each.clear()
+        for name, sums in self._queries.unit_sums().items():
+            _show(report_on(name, sums))
+
     def _attempt(self, *, count_customers: bool) -> None:
         try:
             self.measure_outbox()
             if count_customers:
                 self.measure_customers()
+                self.measure_effects()
         except Exception as error:
             self.problem = f"the database does not answer ({type(error).__name__})"
             log.exception("could not ask the database")
         else:
             self.problem = None
+
+
+def _show(report: CampaignReport) -> None:
+    name = report.campaign
+    for arm, found in (("treatment", report.treatment), ("control", report.control)):
+        metrics.CAMPAIGNER_UNITS.labels(name, arm).set(found.enrolled)
+        metrics.CAMPAIGNER_MEASURED.labels(name, arm).set(found.measured)
+    _show_interval(metrics.CAMPAIGNER_UPLIFT, name, report.retention)
+    _show_interval(metrics.CAMPAIGNER_MARGIN_UPLIFT, name, report.margin)
+    metrics.CAMPAIGNER_COST.labels(name).set(report.cost)
+    metrics.CAMPAIGNER_BALANCE.labels(name).set(report.balance.p_value)
+
+
+def _show_interval(gauge: Gauge, campaign: str, interval: Interval | None) -> None:
+    if interval is not None:
+        gauge.labels(campaign, "estimate").set(interval.estimate)
+        gauge.labels(campaign, "low").set(interval.low)
+        gauge.labels(campaign, "high").set(interval.high)

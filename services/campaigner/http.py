@@ -26,13 +26,17 @@ from shared.adapters.health import Health, health_routes
 from shared.adapters.http import PROBLEM_HANDLERS, ProblemError, problem_response
 from shared.adapters.sql.campaign_queries import CampaignQueries, StoredDecision
 from shared.domain.campaign_outputs import Outcome
+from shared.domain.campaign_report import CampaignReport, report_on
 from shared.domain.outputs import Score
 
 _MOST: Final = 1_000
 _SCHEMAS: Final = "#/components/schemas/{name}"
-_ANSWERS: Final = (Score, StoredDecision, DecisionPage, CampaignPage, StagePage, Problem)
+_ANSWERS: Final = (
+    Score, StoredDecision, DecisionPage, CampaignPage, CampaignReport, StagePage, Problem,
+)  # fmt: skip
 
 CustomerId = Annotated[str, Path(description="As in the events")]
+CampaignName = Annotated[str, Path(description="As in the campaign file")]
 DecisionId = Annotated[str, Path(description="Also the id of the trigger")]
 Limit = Annotated[int, Query(ge=1, le=_MOST, description="At most so many")]
 After = Annotated[str | None, Query(description="`next` of the page before")]
@@ -93,6 +97,12 @@ class Api:
         ]
         return _json(CampaignPage(book.version, views))
 
+    def report(self, campaign: CampaignName) -> Response:
+        """Return what a campaign achieved: both arms, uplift, cost and return."""
+        if campaign not in {each.name for each in self._book().campaigns}:
+            raise ProblemError(404, "No such campaign in force. GET /v1/campaigns lists them.")
+        return _json(report_on(campaign, self._queries.unit_sums(campaign).get(campaign, [])))
+
     def stages(self) -> Response:
         """Return how many customers are in each stage."""
         return _json(StagePage(self._queries.stages()))
@@ -127,6 +137,7 @@ def create_app(api: Api, doorkeeper: Doorkeeper, health: Health) -> FastAPI:
         ("/v1/decisions", api.decisions, DecisionPage),
         ("/v1/decisions/{decision}", api.decision, StoredDecision),
         ("/v1/campaigns", api.campaigns, CampaignPage),
+        ("/v1/campaigns/{campaign}/report", api.report, CampaignReport),
         ("/v1/stages", api.stages, StagePage),
     ):
         guard = [Depends(require_reader)]

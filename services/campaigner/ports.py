@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from shared.domain.campaign_state import Batch, Claimed, Lease, Settled, Standings, Waiting
+from shared.domain.campaign_state import Batch, Claimed, Lease, Settled, Waiting
+from shared.domain.standings import Standings
 
 #: Wall clock, epoch milliseconds.
 Clock = Callable[[], int]

@@ -23,7 +23,8 @@ from services.campaigner.ports import Bus, Clock, Hook, Message, Store, no_hook
 from shared import metrics
 from shared.domain.campaign_decisions import enrolled, expired
 from shared.domain.campaign_outputs import Decision
-from shared.domain.campaign_state import Enrolment, Lease, LostPartitionError, Settled, Waiting
+from shared.domain.campaign_state import Lease, LostPartitionError, Settled, Waiting
+from shared.domain.standings import Enrolment
 from shared.topics import CAMPAIGN_DECISIONS, RETENTION_TRIGGERS
 
 log = structlog.get_logger(__name__)

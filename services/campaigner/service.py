@@ -21,14 +21,13 @@ from shared.domain import outputs
 from shared.domain.campaign_state import (
     Batch,
     Claimed,
-    Enrolment,
     Fold,
     Lease,
     Rules,
-    Standings,
 )
 from shared.domain.events import DECODE_ERRORS
 from shared.domain.outputs import DeadLetter, Score
+from shared.domain.standings import Enrolment, Standings
 
 log = structlog.get_logger(__name__)
 
@@ -200,7 +199,7 @@ def _take(fold: Fold, batch: Batch, record: Record) -> None:
         batch.letters.append(_letter(batch, record, record.value, error))
         return
     if isinstance(message, outputs.Clock):
-        batch.at = message.at
+        fold.pass_time(message.at)
     elif _is_storable(message):
         fold.take(message, text)
     else:

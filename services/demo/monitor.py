@@ -57,6 +57,8 @@ class Sample:
         What became of the events in the scorer, over all partitions.
     lag
         Records of customer-events that are not in the state yet.
+    effect
+        What the first campaign achieved so far, as the campaigner's API answers it.
     behind
         Scores that the campaigner has not decided about, and triggers that have not left.
 
@@ -73,6 +75,7 @@ class Sample:
     stages: dict[str, int] = field(default_factory=dict)
     model: Model = Model()
     outcomes: dict[str, int] = field(default_factory=dict)
+    effect: dict[str, Any] | None = None
 
     @property
     def in_state(self) -> int:
@@ -149,11 +152,21 @@ class Monitor:
                 self._json("campaigner", "/v1/campaigns"),
                 self._metrics("campaigner"),
             )
+            effect = await self._effect(campaigns)
         except (httpx.HTTPError, ValueError):
             return None
-        sample = read_sample(self._clock() - self._start, accepted, status, campaigns, gauges)
+        seconds = self._clock() - self._start
+        sample = read_sample(seconds, accepted, status, campaigns, gauges, effect=effect)
         self.samples.append(sample)
         return sample
+
+    async def _effect(self, campaigns: dict[str, Any]) -> dict[str, Any] | None:
+        for each in campaigns["campaigns"][:1]:
+            found: dict[str, Any] = await self._json(
+                "campaigner", f"/v1/campaigns/{each['name']}/report"
+            )
+            return found
+        return None
 
     async def _json(self, service: str, path: str) -> Any:  # noqa: ANN401 - JSON
         answer = await self._http.get(self._stack.url(service) + path)
@@ -179,6 +192,8 @@ def read_sample(
     status: dict[str, Any],
     campaigns: dict[str, Any],
     gauges: dict[str, float],
+    *,
+    effect: dict[str, Any] | None = None,
 ) -> Sample:
     """Put together what the services answered."""
     partitions = list(status["partitions"].values())
@@ -196,6 +211,7 @@ def read_sample(
         stages={stage: stages.get(stage, 0) for stage in STAGES},
         model=_model(status["model"]),
         outcomes=_outcomes(campaigns),
+        effect=effect,
     )
 
 

@@ -16,6 +16,7 @@ from services.demo.evidence import Evidence
 from services.demo.monitor import STAGES, Sample
 from services.demo.report import ArmReport, Report, by_week, reliability, windows
 from services.demo.screen import Rate
+from services.demo.summary import uplift
 from shared.domain.campaign_outputs import Outcome
 
 # Okabe and Ito's palette: told apart by colour-blind readers too.
@@ -61,7 +62,10 @@ def write_page(folder: Path, report: Report, samples: Sequence[Sample], evidence
         for (name, figure), script in zip(figures.items(), scripts, strict=False)
     }
     path = folder / "report.html"
-    path.write_text(_template().render(report=report, plots=drawn), encoding="utf-8")
+    path.write_text(
+        _template().render(report=report, plots=drawn, uplift=uplift(report.effect)),
+        encoding="utf-8",
+    )
     return path
 
 

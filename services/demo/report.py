@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -70,6 +70,9 @@ class Report(Struct, frozen=True):
     events_per_second
         Over the time from the first event to the last being in the state. The demo paces itself:
         this is not what the machine could do.
+    effect
+        What the campaign achieved, as the campaigner's API answers it: both arms, uplift with an
+        interval that may be watched. Nobody was contacted, so the true uplift is zero.
     seconds
         From start to end, the broker's start included.
 
@@ -85,6 +88,7 @@ class Report(Struct, frozen=True):
     model: ModelReport
     triggers: dict[str, int]
     churn_after: dict[str, ArmReport]
+    effect: dict[str, Any] | None
     events_per_second: float
     seconds: float
 
@@ -105,6 +109,7 @@ def build_report(
         stages=last.stages,
         model=_model(last.model),
         triggers={outcome: outcomes.get(outcome, 0) for outcome in OUTCOMES},
+        effect=last.effect,
         churn_after={arm: arm_report(evidence, arm, horizon_ms) for arm in arms},
         events_per_second=round(last.accepted / replay_s, 1) if replay_s else 0.0,
         seconds=round(seconds, 1),

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from services.campaigner.report_tables import share
 from services.demo.monitor import OUTCOMES, Sample
 
 _PLAIN_EVERY_S: Final = 5.0
@@ -155,13 +156,19 @@ def plain(sample: Sample, rate: float) -> str:
     return (
         f"{day(sample.now)}  accepted {sample.accepted:,}  in state {sample.in_state:,}  "
         f"lag {sample.lag:,}  {rate:,.0f} events/s  customers {sample.customers:,}  "
-        f"AUC {number(sample.model.auc)} ({sample.model.labels:,} labels)  {outcomes}"
+        f"AUC {number(sample.model.auc)} ({sample.model.labels:,} labels)  {outcomes}  "
+        f"uplift {uplift(sample)}"
     ).replace("held_out", "held out")
 
 
 def number(value: float | None) -> str:
     """Write a measure with three places, a dash where there is none yet."""
     return "-" if value is None else f"{value:.3f}"
+
+
+def uplift(sample: Sample) -> str:
+    """Write what the campaign adds to the share that stays, a dash before anything is measured."""
+    return "-" if sample.effect is None else share(sample.effect["retention"])
 
 
 def day(at: int) -> str:
@@ -183,6 +190,7 @@ def _facts(sample: Sample, rate: float) -> Table:
         ("", ""),
         *((f"triggers {name}".replace("_", " "), f"{sample.outcomes.get(name, 0):,}")
           for name in OUTCOMES),
+        ("uplift (retained)", uplift(sample)),
     ]  # fmt: skip
     table = Table.grid(padding=(0, 2))
     table.add_column()

@@ -1,7 +1,7 @@
-"""What the campaigner knows of a partition's customers, and how a score changes it.
+"""How a score changes what the campaigner knows of a partition's customers.
 
 `Standings` mirror what SQL holds; a `Batch` is what one transaction adds to both: decisions,
-read model, armings and the position in the log, all or nothing.
+read model, armings, units with their outcomes, and the position in the log, all or nothing.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from shared.domain.campaign_decisions import Crossing, decide, enrolled
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaigns import (
-    UNTOUCHED,
     Arming,
     Campaign,
     crosses,
@@ -24,7 +21,9 @@ from shared.domain.campaigns import (
     released,
 )
 from shared.domain.errors import TenureError
-from shared.domain.outputs import DeadLetter, Identity, Score, Stage
+from shared.domain.outputs import DeadLetter, Score
+from shared.domain.standings import Enrolment, Standings
+from shared.domain.units import Achieved, Seen, Unit, achieved, unit_of
 
 
 class LostPartitionError(TenureError):
@@ -36,55 +35,6 @@ class Lease(NamedTuple):
 
     partition: int
     epoch: int
-
-
-class Seen(Struct, frozen=True):
-    """What a customer was like when last seen.
-
-    ``at`` and ``origin`` tell a score that is sent again from one that is new.
-    """
-
-    risk: float
-    stage: Stage
-    at: int
-    origin: Identity
-
-    def covers(self, score: Score) -> bool:
-        """Tell whether a score was seen before, as when the scorer was rebuilt from its log."""
-        last = self.origin
-        return (
-            score.at <= self.at
-            and score.origin.partition == last.partition
-            and (score.origin.offset, score.origin.ordinal) <= (last.offset, last.ordinal)
-        )
-
-
-class Enrolment(NamedTuple):
-    """Who was enrolled in what, and when (the partition's time)."""
-
-    customer: str
-    campaign: str
-    at: int
-
-    @classmethod
-    def of(cls, decision: Decision) -> Enrolment:
-        """Return the enrolment that a decision made, and that ends when the decision expires."""
-        return cls(decision.customer, decision.campaign, decision.at)
-
-
-@dataclass
-class Standings:
-    """The customers of a partition: when last seen, and where they stand with each campaign.
-
-    A campaign that has not decided about a customer has no entry in ``armings``.
-    """
-
-    seen: dict[str, Seen] = field(default_factory=dict)
-    armings: dict[str, dict[str, Arming]] = field(default_factory=dict)
-
-    def arming(self, customer: str, campaign: str) -> Arming:
-        """Return where a customer stands with a campaign."""
-        return self.armings.get(customer, {}).get(campaign, UNTOUCHED)
 
 
 @dataclass
@@ -103,6 +53,10 @@ class Batch:
         Last score of each customer, and the JSON that it came in.
     armings
         (customer, campaign) and where they stand now.
+    units, outcomes
+        First enrolments, and what came of those whose window has ended, by (customer, campaign).
+    released
+        Enrolments that came to nothing, and with them their units.
     letters
         Records that could not be read.
 
@@ -115,6 +69,9 @@ class Batch:
     profiles: dict[str, tuple[Score, str]] = field(default_factory=dict)
     armings: dict[tuple[str, str], Arming] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
+    units: dict[tuple[str, str], Unit] = field(default_factory=dict)
+    outcomes: dict[tuple[str, str], Achieved] = field(default_factory=dict)
+    released: list[Enrolment] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
 
 
@@ -177,17 +134,26 @@ class Fold:
         before = self._standings.seen.get(score.customer)
         if before is not None and before.covers(score):
             return
+        self.pass_time(score.at)  # first: the windows that end before this score do not see it
         self._weigh(score, None if before is None else before.risk)
-        seen = Seen(score.risk, score.stage, score.at, score.origin)
-        self._standings.seen[score.customer] = seen
+        self._standings.seen[score.customer] = Seen.of(score)
         self._batch.profiles[score.customer] = score, raw
-        self._batch.at = score.at
+
+    def pass_time(self, at: int) -> None:
+        """Move the partition's time, and measure what came of the units whose window ends."""
+        self._batch.at = at
+        for unit in self._standings.ended(at):
+            seen = self._standings.seen[unit.customer]
+            self._batch.outcomes[unit.customer, unit.campaign] = achieved(unit, seen)
 
     def release(self, enrolment: Enrolment) -> None:
-        """Take back the cool-down of an enrolment that expired before its trigger left."""
-        before = self._standings.arming(enrolment.customer, enrolment.campaign)
-        after = released(before, enrolment.at)
-        self._stand(enrolment.customer, enrolment.campaign, before, after)
+        """Take back an enrolment that expired before its trigger left: cool-down and unit."""
+        customer, campaign, at = enrolment
+        before = self._standings.arming(customer, campaign)
+        self._stand(customer, campaign, before, released(before, at))
+        if before.first_at == at:
+            self._standings.units.pop((customer, campaign), None)
+            self._batch.released.append(enrolment)
 
     def _weigh(self, score: Score, before: float | None) -> None:
         """Let each campaign look at a score; ``before`` is the risk at the last one."""
@@ -208,6 +174,13 @@ class Fold:
         self._batch.decisions.append(decision)
         after = disarmed(crossing.arming, decision.at if enrolled(decision) else None)
         self._stand(decision.customer, decision.campaign, crossing.arming, after)
+        if crossing.arming.first_at is None and enrolled(decision):
+            self._enrol(unit_of(decision, crossing.campaign, crossing.score))
+
+    def _enrol(self, unit: Unit) -> None:
+        """Begin to watch a unit of the experiment: a customer's first enrolment."""
+        self._standings.watch(unit)
+        self._batch.units[unit.customer, unit.campaign] = unit
 
     def _stand(self, customer: str, campaign: str, before: Arming, after: Arming) -> None:
         """Keep where a customer stands with a campaign, unless nothing changed."""

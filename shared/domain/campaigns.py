@@ -67,6 +67,10 @@ class Campaign(Struct, frozen=True):
         How long after an enrolment the campaign leaves a customer alone.
     valid_for_ms
         How old a crossing may be when its trigger leaves.
+    window_ms
+        How long after an enrolment its effect is measured, in either arm.
+    cost_per_contact
+        In the reporting currency.
 
     """
 
@@ -80,6 +84,8 @@ class Campaign(Struct, frozen=True):
     control: float
     cool_down_ms: int
     valid_for_ms: int
+    window_ms: int = 28 * 86_400_000
+    cost_per_contact: float = 0.0
 
 
 class Arming(Struct, frozen=True):
@@ -91,14 +97,15 @@ class Arming(Struct, frozen=True):
         Counts the times the customer was armed, from 1; part of the decision's id.
     armed
         Whether the next crossing makes a decision.
-    enrolled_at
-        Partition's time of the last decision that fired or was held out.
+    enrolled_at, first_at
+        Partition's time of the last, and of the first, decision that fired or was held out.
 
     """
 
     number: int = 1
     armed: bool = True
     enrolled_at: int | None = None
+    first_at: int | None = None
 
 
 #: Where every customer stands with a campaign that has not decided about them yet.
@@ -136,13 +143,17 @@ def rearmed(trigger: RiskOver, arming: Arming, risk: float) -> Arming:
 
 def disarmed(arming: Arming, enrolled_at: int | None) -> Arming:
     """Return the arming after a decision; ``enrolled_at`` is ``None`` when nobody was enrolled."""
-    last = arming.enrolled_at if enrolled_at is None else enrolled_at
-    return replace(arming, armed=False, enrolled_at=last)
+    if enrolled_at is None:
+        return replace(arming, armed=False)
+    first = enrolled_at if arming.first_at is None else arming.first_at
+    return replace(arming, armed=False, enrolled_at=enrolled_at, first_at=first)
 
 
 def released(arming: Arming, enrolled_at: int) -> Arming:
     """Return the arming after the enrolment of that time came to nothing: no cool-down for it."""
-    return replace(arming, enrolled_at=None) if arming.enrolled_at == enrolled_at else arming
+    times = {"enrolled_at": arming.enrolled_at, "first_at": arming.first_at}
+    gone = {name: None for name, at in times.items() if at == enrolled_at}
+    return replace(arming, **gone) if gone else arming
 
 
 def decision_id(campaign: str, customer: str, number: int) -> str:

@@ -7,23 +7,30 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, select
 
+from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.adapters.sql.campaign_store import CampaignStore
-from shared.adapters.sql.tables import armings, campaign_versions, customers, decisions, outbox
+from shared.adapters.sql.tables import (
+    armings,
+    campaign_versions,
+    customers,
+    decisions,
+    outbox,
+    units,
+)
 from shared.domain.campaign_decisions import expired
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import (
     Batch,
     Claimed,
-    Enrolment,
     Fold,
     Lease,
     LostPartitionError,
     Rules,
     Settled,
-    Standings,
 )
 from shared.domain.campaigns import Arming, Campaign
-from shared.domain.outputs import DeadLetter, Reason, Score
+from shared.domain.outputs import DeadLetter, Identity, Reason, Score
+from shared.domain.standings import Enrolment, Standings
 from tests.campaign_builders import DAY, MINUTE, T0, campaign, raw, score
 
 TOPIC = "customer-scores"
@@ -107,7 +114,9 @@ def test_what_was_committed_is_read_back(store: CampaignStore) -> None:
     store.commit([batch_of(lease, RISE, standings=standings)], T0)
     assert store.standings(lease) == standings
     assert standings.armings == {
-        "anna": {"early-warning": Arming(1, armed=False, enrolled_at=RISE[2].at)}
+        "anna": {
+            "early-warning": Arming(1, armed=False, enrolled_at=RISE[2].at, first_at=RISE[2].at)
+        }
     }
     assert store.standings(Lease(1, 1)) == Standings()
 
@@ -308,3 +317,100 @@ def test_each_version_of_a_campaign_is_kept(store: CampaignStore, database: Engi
         ("v1", "{}", T0),
         ("v2", "{}", T0 + 1),
     ]
+
+
+WINDOW = 28 * DAY
+MEASURED = [campaign(valid_for_ms=DAY, window_ms=WINDOW, control=0.5, cost_per_contact=0.25)]
+
+
+def units_of(database: Engine) -> dict[str, tuple[str, bool | None, float | None]]:
+    c = units.c
+    with database.connect() as connection:
+        rows = connection.execute(select(c.customer, c.arm, c.retained, c.margin_gained))
+        return {who: (arm, retained, margin) for who, arm, retained, margin in rows}
+
+
+def enrol(store: CampaignStore, crowd: Sequence[str]) -> tuple[Lease, Standings]:
+    """Enrol a crowd at the second minute, half of it as control by chance."""
+    ((lease, _, _),) = claim(store)
+    standings = Standings()
+    scores = [score(who, 0.1) for who in crowd]
+    scores += [score(who, 0.7, 2, origin=Identity(0, 9, n)) for n, who in enumerate(crowd)]
+    store.commit([batch_of(lease, scores, standings=standings, rules=MEASURED)], T0)
+    return lease, standings
+
+
+def pass_time(
+    store: CampaignStore, lease: Lease, standings: Standings, start: int, at: int
+) -> None:
+    batch = Batch(lease, start, start + 1)
+    Fold(standings, batch, Rules(MEASURED, "salt"), T0).pass_time(at)
+    store.commit([batch], T0)
+
+
+def test_units_are_read_back_until_their_window_has_ended(
+    store: CampaignStore, database: Engine
+) -> None:
+    lease, standings = enrol(store, ["anna", "bela"])
+    assert store.standings(lease) == standings
+    assert set(standings.units) == {("anna", "early-warning"), ("bela", "early-warning")}
+    stays = score(risk=0.2, step=5, last_activity=T0 + 5 * MINUTE, margin=31.0)
+    store.commit([batch_of(lease, [stays], start=4, standings=standings, rules=MEASURED)], T0)
+    pass_time(store, lease, standings, 5, T0 + 2 * MINUTE + WINDOW + 1)
+    found = units_of(database)
+    assert {who: retained for who, (_, retained, _) in found.items()} == {
+        "anna": True, "bela": False,
+    }  # fmt: skip
+    assert found["anna"][2] == 10.0
+    assert store.standings(lease) == standings
+    assert standings.units == {}
+
+
+def test_a_unit_goes_with_the_enrolment_that_expired(
+    store: CampaignStore, database: Engine
+) -> None:
+    lease, _ = enrol(store, ["anna", "bela"])
+    rows = store.waiting([0], 0, 10)
+    late = next(row for row in rows if row.decision and row.decision.customer == "anna")
+    assert late.decision is not None
+    store.settle([lease], [Settled(late, expired(late.decision))], T0 + DAY)
+    assert set(units_of(database)) == {"bela"}
+    assert store.standings(lease).arming("anna", "early-warning").first_at is None
+    assert store.standings(lease).arming("bela", "early-warning").first_at is not None
+
+
+def test_a_unit_that_is_gone_is_not_measured(store: CampaignStore, database: Engine) -> None:
+    """As when its trigger expired while its window ended: whoever is first, there is no unit."""
+    lease, standings = enrol(store, ["anna", "bela"])
+    rows = [row for row in store.waiting([0], 0, 10) if row.decision]
+    gone = [Settled(row, expired(row.decision)) for row in rows if row.decision]
+    store.settle([lease], gone, T0 + DAY)
+    pass_time(store, lease, standings, 4, T0 + 90 * DAY)
+    assert units_of(database) == {}
+
+
+def test_sums_over_units_are_those_of_a_report(store: CampaignStore, database: Engine) -> None:
+    crowd = [f"c{number}" for number in range(200)]
+    lease, standings = enrol(store, crowd)
+    queries = CampaignQueries(database)
+    waiting = {each.arm: each for each in queries.unit_sums()["early-warning"]}
+    assert waiting["treatment"].enrolled + waiting["control"].enrolled == 200
+    assert waiting["treatment"].retained == (0, 0.0, 0.0)
+    assert waiting["treatment"].cost == 0.0
+    stay = [
+        score(who, 0.2, 5, last_activity=T0 + 5 * MINUTE, revenue=70.0 + n, margin=21.0 + n / 2)
+        for n, who in enumerate(crowd[:80])
+    ]
+    store.commit([batch_of(lease, stay, start=400, standings=standings, rules=MEASURED)], T0)
+    pass_time(store, lease, standings, 480, T0 + 90 * DAY)
+    arms = {who: arm for who, (arm, _, _) in units_of(database).items()}
+    for sums in queries.unit_sums("early-warning")["early-warning"]:
+        gained = [float(n) for n in range(80) if arms[crowd[n]] == sums.arm]
+        size = sum(arm == sums.arm for arm in arms.values())
+        assert (sums.control_share, sums.enrolled) == (0.5, size)
+        assert sums.retained == (size, len(gained), len(gained))
+        squares = sum(each**2 for each in gained)
+        assert sums.revenue == pytest.approx((size, sum(gained), squares))
+        assert sums.margin == pytest.approx((size, sum(gained) / 2, squares / 4))
+        assert sums.cost == (0.25 * size if sums.arm == "treatment" else 0.0)
+    assert queries.unit_sums("another") == {}

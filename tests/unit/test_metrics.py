@@ -10,12 +10,14 @@ DECLARED = {
     name: metric for name, metric in vars(metrics).items() if isinstance(metric, MetricWrapperBase)
 }
 #: Units that Prometheus counts in, and what is counted.
-UNITS = ("seconds", "bytes", "ratio", "nats", "records", "rows", "events", "info")
+UNITS = ("seconds", "bytes", "ratio", "currency", "nats", "records", "rows", "events", "info")
 OF_ALL = ("tenure_build", "tenure_ready")
 #: Gauges that count things or are flags, and bear the name of the thing.
 THINGS = (
     "tenure_customers",
     "tenure_campaigner_customers",
+    "tenure_campaigner_enrolled_customers",
+    "tenure_campaigner_measured_customers",
     "tenure_campaigner_file_valid",
     "tenure_ingest_events_pending",
     "tenure_model_labels",

@@ -71,6 +71,80 @@ _DECISIONS: Final = Section(
     ),
 )
 
+_UNTIL_MEASURED: Final = "a window of a campaign has ended for enough customers"
+
+
+def _bounds(metric: str) -> tuple[Query, ...]:
+    return (
+        Query(
+            f"max by (campaign, bound) ({metric}{{{_JOB}}})",
+            "{{campaign}} {{bound}}",
+            _UNTIL_MEASURED,
+        ),
+    )
+
+
+_EFFECT: Final = Section(
+    "Effect",
+    (
+        Panel(
+            "Uplift of retention",
+            "Share that stays, treatment less control; low and high hold the truth at every look.",
+            "percentunit",
+            _bounds("tenure_campaigner_uplift_ratio"),
+            width=12,
+        ),
+        Panel(
+            "Uplift of margin",
+            "Per customer, in the reporting currency.",
+            "short",
+            _bounds("tenure_campaigner_margin_uplift_currency"),
+            width=12,
+        ),
+        Panel(
+            "Customers enrolled",
+            "By arm; an arm counts a customer once.",
+            "short",
+            (
+                Query(
+                    f"max by (campaign, arm) (tenure_campaigner_enrolled_customers{{{_JOB}}})",
+                    "{{campaign}} {{arm}}",
+                    _UNTIL_DECIDED,
+                ),
+                Query(
+                    f"max by (campaign, arm) (tenure_campaigner_measured_customers{{{_JOB}}})",
+                    "{{campaign}} {{arm}}, measured",
+                    _UNTIL_DECIDED,
+                ),
+            ),
+        ),
+        Panel(
+            "Cost of measured contacts",
+            "In the reporting currency.",
+            "short",
+            (
+                Query(
+                    f"max by (campaign) (tenure_campaigner_cost_currency{{{_JOB}}})",
+                    "{{campaign}}",
+                    _UNTIL_DECIDED,
+                ),
+            ),
+        ),
+        Panel(
+            "Balance of the arms",
+            "p-value, valid at every look. Below .001 the uplift is not to be trusted.",
+            "short",
+            (
+                Query(
+                    f"min by (campaign) (tenure_campaigner_balance_p_ratio{{{_JOB}}})",
+                    "{{campaign}}",
+                    _UNTIL_DECIDED,
+                ),
+            ),
+        ),
+    ),
+)
+
 _DELIVERY: Final = Section(
     "Delivery",
     (
@@ -142,6 +216,6 @@ _DELIVERY: Final = Section(
 CAMPAIGNS: Final = Board(
     "tenure-campaigns",
     "Tenure: campaigns",
-    "What was decided, what left, and what waits.",
-    (_DECISIONS, _DELIVERY),
+    "What was decided, what it achieved, what left, and what waits.",
+    (_DECISIONS, _EFFECT, _DELIVERY),
 )

@@ -24,6 +24,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
@@ -56,6 +57,33 @@ def upsert_rows(
     else:
         fresh = sqlite.insert(table)
         _execute_tuples(connection, _on_conflict(fresh, table, names, replace=replace), rows)
+
+
+def update_rows(connection: Connection, table: Table, rows: list[Row]) -> None:
+    """Change rows by their primary keys; one that is not there is passed over."""
+    if not rows:
+        return
+    keys = [each.name for each in table.primary_key]
+    values = [name for name in rows[0] if name not in keys]
+    if connection.dialect.name == "postgresql":
+        new = _recordset(table, [*keys, *values]).subquery("new")
+        change = (
+            update(table)
+            .where(*(table.c[name] == new.c[name] for name in keys))
+            .values({name: new.c[name] for name in values})
+        )
+        connection.execute(change, _as_json(rows))
+    else:
+        change = (
+            update(table)
+            .where(*(table.c[name] == bindparam(f"key_{name}") for name in keys))
+            .values({name: bindparam(f"new_{name}") for name in values})
+        )
+        named = [
+            {f"key_{name}" if name in keys else f"new_{name}": row[name] for name in row}
+            for row in rows
+        ]
+        connection.execute(change, named)
 
 
 def _on_conflict(new: Any, table: Table, names: list[str], *, replace: bool) -> Any:  # noqa: ANN401

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Engine, func, select
+from sqlalchemy import ColumnElement, Engine, Integer, cast, func, select
 
 from shared.adapters.sql.engine import reading
-from shared.adapters.sql.tables import customers, decisions
-from shared.domain.campaign_outputs import Decision, Outcome
+from shared.adapters.sql.tables import customers, decisions, units
+from shared.domain.campaign_outputs import Arm, Decision, Outcome
+from shared.domain.campaign_report import UnitSums
 from shared.domain.outputs import Stage
+from shared.domain.uplift import Sample
 
 
 class StoredDecision(Decision, frozen=True):
@@ -55,6 +57,18 @@ class CampaignQueries:
                 counts.setdefault(campaign, {})[outcome] = count
         return counts
 
+    def unit_sums(self, campaign: str | None = None) -> dict[str, list[UnitSums]]:
+        """Return the sums of each campaign's units, by control share and arm."""
+        groups = (units.c.campaign, units.c.arm, units.c.control_share)
+        query = select(*groups, *_sums()).group_by(*groups).order_by(*groups)
+        if campaign is not None:
+            query = query.where(units.c.campaign == campaign)
+        found: dict[str, list[UnitSums]] = {}
+        with reading(self._engine) as connection:
+            for name, arm, share, *sums in connection.execute(query):
+                found.setdefault(name, []).append(_unit_sums(arm, share, *sums))
+        return found
+
     def decision(self, decision_id: str) -> StoredDecision | None:
         """Return a decision, ``None`` if unknown."""
         with reading(self._engine) as connection:
@@ -90,6 +104,35 @@ class CampaignQueries:
         query = select(*_COLUMNS).where(*conditions).order_by(decisions.c.seq.desc()).limit(limit)
         with reading(self._engine) as connection:
             return [_decoded(*row) for row in connection.execute(query)]
+
+
+def _sums() -> list[ColumnElement[Any]]:
+    """Return what is summed up over units; those that are not measured yet are NULL."""
+    c = units.c
+    retained, measured = cast(c.retained, Integer), c.retained.is_not(None)
+    sums = [
+        func.sum(each)
+        for gain in (c.revenue_gained, c.margin_gained)
+        for each in (gain, gain * gain)
+    ]
+    cost = func.sum(c.cost).filter(measured)
+    return [func.count(), func.count(retained), func.sum(retained), *sums, cost]
+
+
+def _unit_sums(
+    arm: Arm, share: float, enrolled: int, measured: int, retained: int | None, *rest: float | None
+) -> UnitSums:
+    stayed = float(retained or 0)
+    revenue, revenue_squares, margin, margin_squares, cost = (each or 0.0 for each in rest)
+    return UnitSums(
+        arm=arm,
+        control_share=share,
+        enrolled=enrolled,
+        retained=Sample(measured, stayed, stayed),
+        revenue=Sample(measured, revenue, revenue_squares),
+        margin=Sample(measured, margin, margin_squares),
+        cost=cost,
+    )
 
 
 def _older_than(decision_id: str) -> ColumnElement[bool]:

@@ -8,44 +8,25 @@ meanwhile, changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
 
 import msgspec
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    bindparam,
-    delete,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, select, update
 
-from shared.adapters.sql.bulk import Row, insert_rows, upsert_rows
+from shared.adapters.sql.bulk import upsert_rows
+from shared.adapters.sql.campaign_reads import read_standings
+from shared.adapters.sql.campaign_writes import expire, release, write
 from shared.adapters.sql.engine import reading
-from shared.adapters.sql.tables import (
-    armings,
-    campaign_versions,
-    customers,
-    decisions,
-    outbox,
-    positions,
-)
+from shared.adapters.sql.tables import campaign_versions, decisions, outbox, positions
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import (
     Batch,
     Claimed,
-    Enrolment,
     Lease,
     LostPartitionError,
-    Seen,
     Settled,
-    Standings,
     Waiting,
 )
-from shared.domain.campaigns import Arming
-from shared.domain.outputs import Identity, Score
+from shared.domain.standings import Enrolment, Standings
 
 _CHUNK = 1_000  # values in one IN list
 _decision = msgspec.json.Decoder(Decision)
@@ -104,9 +85,7 @@ class CampaignStore:
     def standings(self, lease: Lease) -> Standings:
         """Read the customers of a claimed partition; nobody else can change them now."""
         with reading(self._engine) as connection:
-            return Standings(
-                _seen(connection, lease.partition), _armings(connection, lease.partition)
-            )
+            return read_standings(connection, lease.partition)
 
     def commit(self, batches: Sequence[Batch], now: int) -> None:
         """Write batches of distinct partitions, all or none.
@@ -121,12 +100,7 @@ class CampaignStore:
             for batch in sorted(batches, key=lambda each: each.lease):
                 self._advance(connection, batch)
             self._hook("advanced")
-            upsert_rows(connection, customers, [row for each in batches for row in _profiles(each)])
-            upsert_rows(connection, armings, [row for each in batches for row in _standing(each)])
-            insert_rows(
-                connection, decisions, [row for each in batches for row in _decisions(each)]
-            )
-            insert_rows(connection, outbox, [row for each in batches for row in _outbox(each, now)])
+            write(connection, batches, now)
             self._hook("written")
 
     def waiting(self, partitions: Sequence[int], after: int, limit: int) -> list[Waiting]:
@@ -155,8 +129,8 @@ class CampaignStore:
         changed = [each.expired for each in settled if each.expired is not None]
         with self._engine.begin() as connection:
             self._hold(connection, leases)
-            _expire(connection, changed)
-            _release(connection, [Enrolment.of(each) for each in changed])
+            expire(connection, changed)
+            release(connection, [Enrolment.of(each) for each in changed])
             for rows in _chunks(settled):
                 ids = [each.row.decision.id for each in rows if each.row.decision]
                 final = update(decisions).where(decisions.c.id.in_(ids)).values(settled_at=now)
@@ -220,108 +194,9 @@ def _lost(lease: Lease) -> LostPartitionError:
     )
 
 
-def _all(rows: Iterable[Iterable[Row]]) -> list[Row]:
-    return list(chain.from_iterable(rows))
-
-
-def _profiles(batch: Batch) -> Iterable[Row]:
-    for score, raw in batch.profiles.values():
-        yield _profile(batch.lease.partition, score, raw)
-
-
-def _profile(partition: int, score: Score, raw: str) -> Row:
-    return {
-        "customer": score.customer,
-        "partition": partition,
-        "stage": score.stage,
-        "risk": score.risk,
-        "at": score.at,
-        "origin_partition": score.origin.partition,
-        "origin_offset": score.origin.offset,
-        "origin_ordinal": score.origin.ordinal,
-        "score": raw,
-    }
-
-
-def _standing(batch: Batch) -> Iterable[Row]:
-    for (customer, campaign), arming in batch.armings.items():
-        whose = {"customer": customer, "campaign": campaign, "partition": batch.lease.partition}
-        yield whose | msgspec.structs.asdict(arming)
-
-
-def _decisions(batch: Batch) -> Iterable[Row]:
-    for decision in batch.decisions:
-        yield {
-            "id": decision.id,
-            "customer": decision.customer,
-            "campaign": decision.campaign,
-            "outcome": decision.outcome,
-            "at": decision.at,
-            "record": _encoded(decision),
-        }
-
-
-def _outbox(batch: Batch, now: int) -> Iterable[Row]:
-    row = {"partition": batch.lease.partition, "created_at": now}
-    for decision in batch.decisions:
-        yield {**row, "decision": decision.id, "letter": None}
-    for letter in batch.letters:
-        yield {**row, "decision": None, "letter": msgspec.json.encode(letter).decode()}
-
-
-def _expire(connection: Connection, changed: list[Decision]) -> None:
-    if not changed:
-        return
-    change = (
-        update(decisions)
-        .where(decisions.c.id == bindparam("whose"), decisions.c.settled_at.is_(None))
-        .values(outcome="expired", record=bindparam("now"))
-    )
-    rows = [{"whose": each.id, "now": _encoded(each)} for each in changed]
-    connection.execute(change, rows)
-
-
-def _release(connection: Connection, enrolments: list[Enrolment]) -> None:
-    """Take back cool-downs; the owner of the partition does the same in memory."""
-    if not enrolments:
-        return
-    change = (
-        update(armings)
-        .where(armings.c.customer == bindparam("who"), armings.c.campaign == bindparam("what"))
-        .where(armings.c.enrolled_at == bindparam("when"))
-        .values(enrolled_at=None)
-    )
-    rows = [dict(zip(("who", "what", "when"), each, strict=True)) for each in enrolments]
-    connection.execute(change, rows)
-
-
-def _seen(connection: Connection, partition: int) -> dict[str, Seen]:
-    c = customers.c
-    query = select(
-        c.customer, c.risk, c.stage, c.at, c.origin_partition, c.origin_offset, c.origin_ordinal
-    ).where(c.partition == partition)
-    return {
-        customer: Seen(risk, stage, at, Identity(*origin))
-        for customer, risk, stage, at, *origin in connection.execute(query)
-    }
-
-
-def _armings(connection: Connection, partition: int) -> dict[str, dict[str, Arming]]:
-    c = armings.c
-    query = select(c.customer, c.campaign, c.number, c.armed, c.enrolled_at)
-    found: dict[str, dict[str, Arming]] = {}
-    for customer, campaign, *arming in connection.execute(query.where(c.partition == partition)):
-        found.setdefault(customer, {})[campaign] = Arming(*arming)
-    return found
-
-
 def _chunks(settled: Sequence[Settled]) -> Iterable[Sequence[Settled]]:
     for start in range(0, len(settled), _CHUNK):
         yield settled[start : start + _CHUNK]
-
-
-def _encoded(decision: Decision) -> str:
-    return msgspec.json.encode(decision).decode()
 
 
 def _decoded(record: str | None) -> Decision | None:

@@ -66,6 +66,7 @@ armings: Final = Table(
     Column("number", Integer, nullable=False),
     Column("armed", Boolean, nullable=False),
     Column("enrolled_at", BigInteger),
+    Column("first_at", BigInteger),
     Index("armings_by_partition", "partition"),
 )
 
@@ -84,6 +85,28 @@ decisions: Final = Table(
     Index("decisions_by_id", "id", unique=True),
     Index("decisions_by_customer", "customer", "seq"),
     Index("decisions_by_outcome", "campaign", "outcome", "seq"),
+)
+
+#: First enrolments, which are what uplift is counted in; measured once the window has ended.
+units: Final = Table(
+    "units",
+    metadata,
+    Column("campaign", String(64), primary_key=True),
+    Column("customer", String(128), primary_key=True),
+    Column("partition", Integer, nullable=False),
+    Column("decision", String(36), nullable=False),
+    Column("arm", String(16), nullable=False),
+    Column("control_share", Float, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("cost", Float, nullable=False),
+    Column("last_activity", BigInteger, nullable=False),
+    Column("revenue", Float, nullable=False),
+    Column("margin", Float, nullable=False),
+    Column("retained", Boolean),
+    Column("revenue_gained", Float),
+    Column("margin_gained", Float),
+    Index("units_by_partition", "partition", "retained"),
 )
 
 #: What Kafka does not have yet: a decision, or the dead letter of a record that was unreadable.

@@ -145,3 +145,14 @@ async def test_another_service_at_the_address_is_noticed() -> None:
         with pytest.raises(OperatorError, match="is it a campaigner"):
             await asyncio.to_thread(client.campaigns)
         client.close()
+
+
+async def test_a_report_is_shown_to_people_and_to_programs(url: str) -> None:
+    shown = await tenure("campaigns", "report", "early-warning", "--url", url)
+    assert shown.exit_code == 0
+    assert "too few measured to tell" in shown.stdout
+    assert "treatment" in shown.stdout
+    program = await tenure("campaigns", "report", "early-warning", "--url", url, "--json")
+    assert json.loads(program.stdout)["treatment"]["enrolled"] == 1
+    with pytest.raises(OperatorError, match="No such campaign"):
+        await tenure("campaigns", "report", "nope", "--url", url)

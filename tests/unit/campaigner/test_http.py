@@ -148,7 +148,7 @@ async def test_nothing_is_shown_without_a_key_that_may_read(memory: Engine) -> N
     api = Api(CampaignQueries(emptied(memory)), lambda: CampaignBook("", ()))
     app = create_app(api, ring, Health())
     paths = [path for path in await documented(app) if path.startswith("/v1/")]
-    assert len(paths) == 6
+    assert len(paths) == 7
     for path in paths:
         refused = await get(app, path)
         assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
@@ -182,3 +182,17 @@ async def test_answers_are_as_documented(app: FastAPI, template: str, path: str)
     jsonschema.Draft202012Validator({**schema, "components": document["components"]}).validate(
         answer.json()
     )
+
+
+async def test_a_report_says_what_a_campaign_achieved(app: FastAPI) -> None:
+    found = (await get(app, "/v1/campaigns/early-warning/report")).json()
+    assert found["campaign"] == "early-warning"
+    assert found["treatment"] == {
+        "enrolled": 3, "measured": 0, "retained": 0, "revenue": 0.0, "margin": 0.0,
+    }  # fmt: skip
+    assert (found["control"]["enrolled"], found["retention"]) == (0, None)
+    empty = (await get(app, "/v1/campaigns/win-back/report")).json()
+    assert empty["treatment"]["enrolled"] == 0
+    unknown = await get(app, "/v1/campaigns/nope/report")
+    assert unknown.status_code == 404
+    assert "GET /v1/campaigns" in unknown.json()["detail"]

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from shared.adapters.sql.engine import open_database
-from shared.domain.campaign_state import Enrolment, LostPartitionError
+from shared.domain.campaign_state import LostPartitionError
 from shared.domain.campaigns import Campaign
 from shared.domain.outputs import Clock, DeadLetter, Score
+from shared.domain.standings import Enrolment
 from tests.campaign_builders import (
     DAY,
     HOUR,

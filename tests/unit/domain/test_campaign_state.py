@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.campaign_outputs import Decision
-from shared.domain.campaign_state import Batch, Enrolment, Fold, Lease, Rules, Seen, Standings
+from shared.domain.campaign_state import Batch, Fold, Lease, Rules
 from shared.domain.campaigns import Arming, Campaign, RiskOver, draw_arm
 from shared.domain.outputs import Identity, Score
+from shared.domain.standings import Enrolment, Standings
+from shared.domain.units import Seen
 from tests.campaign_builders import (
     DAY,
     HOUR,
@@ -121,7 +123,7 @@ def test_a_history_sent_again_changes_nothing(
 
 def test_a_new_source_topic_is_no_repetition() -> None:
     """Offsets that begin anew come with a later time; another partition has its own offsets."""
-    seen = Seen(0.5, "growth", T0, Identity(0, 900, 4))
+    seen = Seen.of(score(at=T0, origin=Identity(0, 900, 4)))
     assert seen.covers(score(at=T0, origin=Identity(0, 900, 4)))
     assert seen.covers(score(at=T0 - 1, origin=Identity(0, 899, 7)))
     assert not seen.covers(score(at=T0, origin=Identity(0, 900, 5)))

@@ -15,7 +15,7 @@ from shared.domain.campaigns import (
     rearmed,
     released,
 )
-from tests.campaign_builders import T0, campaign, score
+from tests.campaign_builders import DAY, T0, campaign, score
 
 TRIGGER = RiskOver(threshold=0.6, rearm_below=0.5)
 EXISTING = RiskOver(threshold=0.6, rearm_below=0.5, include_existing=True)
@@ -66,9 +66,11 @@ def test_falling_below_the_threshold_less_the_hysteresis_arms_anew() -> None:
 
 def test_a_decision_disarms_and_an_enrolment_is_remembered() -> None:
     enrolled = disarmed(UNTOUCHED, T0)
-    assert enrolled == Arming(number=1, armed=False, enrolled_at=T0)
+    assert enrolled == Arming(number=1, armed=False, enrolled_at=T0, first_at=T0)
     again = rearmed(TRIGGER, enrolled, 0.1)
-    assert disarmed(again, None) == Arming(number=2, armed=False, enrolled_at=T0)
+    assert disarmed(again, None) == Arming(number=2, armed=False, enrolled_at=T0, first_at=T0)
+    later = disarmed(again, T0 + DAY)
+    assert later == Arming(number=2, armed=False, enrolled_at=T0 + DAY, first_at=T0)
 
 
 def test_only_the_enrolment_that_expired_is_released() -> None:

@@ -1,0 +1,144 @@
+"""How a batch of the campaigner's becomes rows; `campaign_store` says in which transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, update
+
+from shared.adapters.sql.bulk import Row, insert_rows, update_rows, upsert_rows
+from shared.adapters.sql.tables import armings, customers, decisions, outbox, units
+from shared.domain.campaign_outputs import Decision
+from shared.domain.campaign_state import Batch
+from shared.domain.outputs import Score
+from shared.domain.standings import Enrolment
+from shared.domain.units import Achieved
+
+
+def write(connection: Connection, batches: Sequence[Batch], now: int) -> None:
+    """Write all that batches add, but for their positions; ``now`` is the wall clock, epoch ms."""
+    upsert_rows(connection, customers, _all(map(_profiles, batches)))
+    upsert_rows(connection, armings, _all(map(_standing, batches)))
+    insert_rows(connection, decisions, _all(map(_decisions, batches)))
+    _withdraw(connection, [gone for each in batches for gone in each.released])
+    insert_rows(connection, units, _all(map(_enrolled, batches)))
+    update_rows(connection, units, _all(map(_achieved, batches)))
+    insert_rows(connection, outbox, _all(_outbox(each, now) for each in batches))
+
+
+def _all(rows: Iterable[Iterable[Row]]) -> list[Row]:
+    return list(chain.from_iterable(rows))
+
+
+def _profiles(batch: Batch) -> Iterable[Row]:
+    for score, raw in batch.profiles.values():
+        yield _profile(batch.lease.partition, score, raw)
+
+
+def _profile(partition: int, score: Score, raw: str) -> Row:
+    return {
+        "customer": score.customer,
+        "partition": partition,
+        "stage": score.stage,
+        "risk": score.risk,
+        "at": score.at,
+        "origin_partition": score.origin.partition,
+        "origin_offset": score.origin.offset,
+        "origin_ordinal": score.origin.ordinal,
+        "score": raw,
+    }
+
+
+def _standing(batch: Batch) -> Iterable[Row]:
+    for (customer, campaign), arming in batch.armings.items():
+        whose = {"customer": customer, "campaign": campaign, "partition": batch.lease.partition}
+        yield whose | msgspec.structs.asdict(arming)
+
+
+def _enrolled(batch: Batch) -> Iterable[Row]:
+    for unit in batch.units.values():
+        yield {"partition": batch.lease.partition, **msgspec.structs.asdict(unit)}
+
+
+def _achieved(batch: Batch) -> Iterable[Row]:
+    for (customer, campaign), found in batch.outcomes.items():
+        yield {"campaign": campaign, "customer": customer, **_gains(found)}
+
+
+def _gains(found: Achieved) -> Row:
+    return {
+        "retained": found.retained,
+        "revenue_gained": found.revenue,
+        "margin_gained": found.margin,
+    }
+
+
+def _decisions(batch: Batch) -> Iterable[Row]:
+    for decision in batch.decisions:
+        yield {
+            "id": decision.id,
+            "customer": decision.customer,
+            "campaign": decision.campaign,
+            "outcome": decision.outcome,
+            "at": decision.at,
+            "record": _encoded(decision),
+        }
+
+
+def _outbox(batch: Batch, now: int) -> Iterable[Row]:
+    row = {"partition": batch.lease.partition, "created_at": now}
+    for decision in batch.decisions:
+        yield {**row, "decision": decision.id, "letter": None}
+    for letter in batch.letters:
+        yield {**row, "decision": None, "letter": msgspec.json.encode(letter).decode()}
+
+
+def expire(connection: Connection, changed: list[Decision]) -> None:
+    """Let decisions be expired, that were not final yet."""
+    if not changed:
+        return
+    change = (
+        update(decisions)
+        .where(decisions.c.id == bindparam("whose"), decisions.c.settled_at.is_(None))
+        .values(outcome="expired", record=bindparam("now"))
+    )
+    rows = [{"whose": each.id, "now": _encoded(each)} for each in changed]
+    connection.execute(change, rows)
+
+
+def release(connection: Connection, enrolments: list[Enrolment]) -> None:
+    """Take back cool-downs and units; the owner of the partition does the same in memory."""
+    if not enrolments:
+        return
+    rows = _named(enrolments)
+    for moment in (armings.c.enrolled_at, armings.c.first_at):
+        change = (
+            update(armings)
+            .where(armings.c.customer == bindparam("who"), armings.c.campaign == bindparam("what"))
+            .where(moment == bindparam("when"))
+            .values({moment: None})
+        )
+        connection.execute(change, rows)
+    _withdraw(connection, enrolments)
+
+
+def _withdraw(connection: Connection, enrolments: list[Enrolment]) -> None:
+    """Take back the units that enrolments made."""
+    if not enrolments:
+        return
+    gone = (
+        delete(units)
+        .where(units.c.customer == bindparam("who"), units.c.campaign == bindparam("what"))
+        .where(units.c.at == bindparam("when"))
+    )
+    connection.execute(gone, _named(enrolments))
+
+
+def _named(enrolments: list[Enrolment]) -> list[Row]:
+    return [dict(zip(("who", "what", "when"), each, strict=True)) for each in enrolments]
+
+
+def _encoded(decision: Decision) -> str:
+    return msgspec.json.encode(decision).decode()

@@ -1,0 +1,127 @@
+"""Units of a campaign's experiment: customers at their first enrolment, and what came of them.
+
+Intention to treat: a unit is counted in the arm it was drawn into, whatever reached the customer
+afterwards. Both arms are measured alike, by the scores that arrive within the unit's window, and at
+the window's end. Later enrolments of the same customer make no further units.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from shared.domain.campaign_outputs import Arm, Decision
+from shared.domain.campaigns import Campaign
+from shared.domain.outputs import Identity, Score, Stage
+
+
+class Seen(Struct, frozen=True, gc=False):
+    """What a customer was like when last seen.
+
+    ``at`` and ``origin`` tell a score that is sent again from one that is new.
+    """
+
+    risk: float
+    stage: Stage
+    at: int
+    origin: Identity
+    last_activity: int
+    revenue: float
+    margin: float
+    closed: bool
+
+    @classmethod
+    def of(cls, score: Score) -> Seen:
+        """Return what to remember of a score."""
+        return cls(
+            score.risk,
+            score.stage,
+            score.at,
+            score.origin,
+            score.last_activity,
+            score.revenue,
+            score.margin,
+            score.closed,
+        )
+
+    def covers(self, score: Score) -> bool:
+        """Tell whether a score was seen before, as when the scorer was rebuilt from its log."""
+        last = self.origin
+        return (
+            score.at <= self.at
+            and score.origin.partition == last.partition
+            and (score.origin.offset, score.origin.ordinal) <= (last.offset, last.ordinal)
+        )
+
+
+class Unit(Struct, frozen=True):
+    """A customer's first enrolment in a campaign.
+
+    Attributes
+    ----------
+    decision
+        Id of the decision that enrolled.
+    control_share
+        Share of customers that was held out when the arm was drawn.
+    at, ends_at
+        The window is ``(at, ends_at]``, the partition's time.
+    cost
+        Of the contact; 0 in the control arm.
+    last_activity, revenue, margin
+        As they were at the enrolment.
+
+    """
+
+    customer: str
+    campaign: str
+    decision: str
+    arm: Arm
+    control_share: float
+    at: int
+    ends_at: int
+    cost: float
+    last_activity: int
+    revenue: float
+    margin: float
+
+
+class Achieved(Struct, frozen=True):
+    """What came of a unit within its window.
+
+    ``retained`` says that the customer bought or used something, and has not closed the account;
+    ``revenue`` and ``margin`` are what was added to them.
+    """
+
+    retained: bool
+    revenue: float
+    margin: float
+
+
+def unit_of(decision: Decision, campaign: Campaign, score: Score) -> Unit:
+    """Return the unit that a customer's first enrolment makes."""
+    assert decision.arm is not None  # noqa: S101  # who is enrolled was drawn into an arm
+    return Unit(
+        customer=decision.customer,
+        campaign=decision.campaign,
+        decision=decision.id,
+        arm=decision.arm,
+        control_share=campaign.control,
+        at=decision.at,
+        ends_at=decision.at + campaign.window_ms,
+        cost=campaign.cost_per_contact if decision.arm == "treatment" else 0.0,
+        last_activity=score.last_activity,
+        revenue=score.revenue,
+        margin=score.margin,
+    )
+
+
+def achieved(unit: Unit, seen: Seen) -> Achieved:
+    """Measure a unit by what the customer was like when last seen within the window.
+
+    An activity that is heard of late, but was before the enrolment, is none of the window's.
+    """
+    active = seen.last_activity > max(unit.at, unit.last_activity)
+    return Achieved(
+        retained=active and not seen.closed,
+        revenue=seen.revenue - unit.revenue,
+        margin=seen.margin - unit.margin,
+    )

@@ -1,0 +1,67 @@
+"""The gauges of a campaign's effect show what its report says, and forget what is gone."""
+
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import generate_latest
+from sqlalchemy import Engine, delete
+
+from services.campaigner.gauges import Gauges
+from shared import metrics
+from shared.adapters.sql.campaign_queries import CampaignQueries
+from shared.adapters.sql.campaign_store import CampaignStore
+from shared.adapters.sql.engine import open_database
+from shared.adapters.sql.tables import units
+from shared.domain.outputs import Clock, Identity
+from tests.campaign_builders import DAY, T0, campaign, score
+from tests.unit.campaigner.world import TOPIC, World
+
+
+@pytest.fixture
+def database() -> Iterator[Engine]:
+    engine = open_database("sqlite://")
+    yield engine
+    engine.dispose()
+
+
+def page() -> str:
+    return generate_latest(metrics.of("campaigner")).decode()
+
+
+def test_the_effect_is_shown_and_forgotten_with_its_units(database: Engine) -> None:
+    crowd = [f"c{number}" for number in range(400)]
+    rule = campaign(valid_for_ms=DAY, control=0.5, cost_per_contact=2.0)
+    world = World(database, [rule])
+    world.append(*(score(who, 0.1) for who in crowd))
+    world.append(*(score(who, 0.7, 1, origin=Identity(0, 1, n)) for n, who in enumerate(crowd)))
+    stays = crowd[::2]
+    world.append(
+        *(score(who, 0.3, 5, origin=Identity(0, 5, n), last_activity=T0 + 5 * 60_000)
+          for n, who in enumerate(stays))
+    )  # fmt: skip
+    world.append(Clock(0, T0 + 60 * DAY))
+    world.process()
+    gauges = Gauges(CampaignStore(database, TOPIC), CampaignQueries(database), list, lambda: T0)
+    gauges.measure_effects()
+    arms = {
+        arm: float(line.split()[-1])
+        for arm in ("treatment", "control")
+        for line in page().splitlines()
+        if line.startswith("tenure_campaigner_measured_customers{") and f'"{arm}"' in line
+    }
+    assert sum(arms.values()) == 400
+    assert (
+        f'tenure_campaigner_cost_currency{{campaign="early-warning"}} {2 * arms["treatment"]}'
+        in page()
+    )
+    for bound in ("estimate", "low", "high"):
+        assert (
+            f'tenure_campaigner_uplift_ratio{{bound="{bound}",campaign="early-warning"}}' in page()
+        )
+    assert 'tenure_campaigner_balance_p_ratio{campaign="early-warning"} 1.0' in page()
+    with database.begin() as connection:
+        connection.execute(delete(units))
+    gauges.measure_effects()
+    assert 'campaign="early-warning"' not in "\n".join(
+        line for line in page().splitlines() if line.startswith("tenure_campaigner_uplift")
+    )
