@@ -6,9 +6,9 @@ Nothing is read at import time: a bootstrap calls `load_settings` once and hands
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -16,8 +16,13 @@ from shared.domain.errors import TenureError
 from shared.domain.policy import DAY_MS, MINUTE_MS, Policy
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+SASL = frozenset({"SASL_PLAINTEXT", "SASL_SSL"})
+TLS = frozenset({"SSL", "SASL_SSL"})
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+Credential = TypeVar("Credential", str | None, SecretStr | None)
 
 
 class SettingsError(TenureError):
@@ -31,6 +36,32 @@ class Settings(BaseSettings):
 
     kafka_bootstrap_servers: str = Field(
         "127.0.0.1:9092", description="Kafka brokers, host:port, comma separated"
+    )
+    kafka_security_protocol: SecurityProtocol = Field(
+        "PLAINTEXT", description="How to talk to Kafka: with TLS (SSL), with a password (SASL)"
+    )
+    kafka_sasl_mechanism: SaslMechanism = Field(
+        "SCRAM-SHA-512", description="How the password is shown to Kafka, with SASL"
+    )
+    kafka_sasl_username: str | None = Field(
+        None, validate_default=True, description="User of Kafka, with SASL"
+    )
+    kafka_sasl_password: SecretStr | None = Field(
+        None, validate_default=True, description="Password of that user"
+    )
+    kafka_ssl_ca_file: Path | None = Field(
+        None,
+        description="PEM file of who certifies Kafka's brokers, with SSL; "
+        "the system's authorities when absent",
+    )
+    kafka_ssl_cert_file: Path | None = Field(
+        None, description="PEM file of our certificate, where Kafka asks for one"
+    )
+    kafka_ssl_key_file: Path | None = Field(
+        None, validate_default=True, description="PEM file of that certificate's private key"
+    )
+    kafka_ssl_key_password: SecretStr | None = Field(
+        None, description="Password of that key, if it has one"
     )
     topic_prefix: str = Field(
         "",
@@ -145,6 +176,44 @@ class Settings(BaseSettings):
                 raise ValueError(f"{server!r} is not host:port")
         return value
 
+    # A password that is set and not used would be thought to protect something.
+    @field_validator("kafka_sasl_username", "kafka_sasl_password")
+    @classmethod
+    def _belongs_to_sasl(cls, value: Credential, info: ValidationInfo) -> Credential:
+        protocol = info.data.get("kafka_security_protocol")
+        if protocol in SASL and not value:
+            raise ValueError(f"TENURE_KAFKA_SECURITY_PROTOCOL={protocol} needs it")
+        if protocol in {"PLAINTEXT", "SSL"} and value is not None:
+            raise ValueError(f"TENURE_KAFKA_SECURITY_PROTOCOL={protocol} does not use it")
+        return value
+
+    @field_validator("kafka_ssl_ca_file", "kafka_ssl_cert_file", "kafka_ssl_key_file")
+    @classmethod
+    def _belongs_to_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        protocol = info.data.get("kafka_security_protocol", "SSL")
+        if value is not None and protocol not in TLS:
+            raise ValueError(f"TENURE_KAFKA_SECURITY_PROTOCOL={protocol} does not use it")
+        return value
+
+    @field_validator("kafka_ssl_key_file")
+    @classmethod
+    def _belongs_to_a_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if "kafka_ssl_cert_file" in info.data:
+            certificate = info.data["kafka_ssl_cert_file"]
+            if (certificate is None) != (value is None):
+                raise ValueError("it and TENURE_KAFKA_SSL_CERT_FILE need each other")
+        return value
+
+    @property
+    def kafka_uses_sasl(self) -> bool:
+        """Whether Kafka asks for a password."""
+        return self.kafka_security_protocol in SASL
+
+    @property
+    def kafka_uses_tls(self) -> bool:
+        """Whether the connections to Kafka are encrypted."""
+        return self.kafka_security_protocol in TLS
+
     def policy(self) -> Policy:
         """Return what the domain needs to know."""
         return Policy(
@@ -186,5 +255,6 @@ def _lines(error: ValidationError) -> list[str]:
 def _shown(problem: ErrorDetails) -> str:
     """Return the wrong value, unless it is a secret: error messages end up in logs."""
     field = Settings.model_fields.get(str(problem["loc"][0]))
-    secret = field is not None and field.annotation is SecretStr
+    kinds = () if field is None else (field.annotation, *get_args(field.annotation))
+    secret = SecretStr in kinds
     return "a secret" if secret else repr(problem["input"])

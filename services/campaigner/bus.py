@@ -13,6 +13,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from services.campaigner.connections import open_consumer, open_producer
 from services.campaigner.ports import Message
+from shared.adapters.kafka_connection import connection
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -58,7 +59,7 @@ class KafkaBus:
 
         """
         consumer = open_consumer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            **connection(self._settings),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )
@@ -75,7 +76,7 @@ class KafkaBus:
     def _connected(self) -> KafkaProducer:
         if self._producer is None:
             self._producer = open_producer(
-                bootstrap_servers=self._settings.kafka_bootstrap_servers,
+                **connection(self._settings),
                 acks="all",
                 enable_idempotence=True,
                 delivery_timeout_ms=DELIVERY_TIMEOUT_MS,

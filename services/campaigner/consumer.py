@@ -18,6 +18,7 @@ from kafka.errors import KafkaError
 from services.campaigner.connections import open_consumer
 from services.campaigner.service import Campaigner
 from shared import metrics
+from shared.adapters.kafka_connection import KafkaAccessError, connection, require_access
 from shared.domain.campaign_state import LostPartitionError
 from shared.domain.errors import TenureError
 from shared.settings import Settings
@@ -65,6 +66,10 @@ class ScoreConsumer:
             except LostPartitionError as error:  # it was paused for long: join the group anew
                 log.warning("another campaigner took over, joining anew", reason=str(error))
                 self.problem = str(error)
+            except KafkaAccessError as error:
+                log.warning("cannot come into kafka", reason=str(error), retry_s=_RETRY_S)
+                self.problem = str(error)
+                stop.wait(_RETRY_S)
             except Exception as error:  # what is in SQL is right: forget the rest, and read on
                 self.problem = f"{type(error).__name__}: {error}"
                 log.exception("cannot process scores, starting anew", retry_s=_RETRY_S)
@@ -72,6 +77,7 @@ class ScoreConsumer:
         self._campaigner.disown()
 
     def _follow(self, stop: Event) -> None:
+        require_access(self._settings)  # tells why not, which the client does not
         consumer, assigned = self._consumer(), Event()
         try:
             consumer.subscribe([self._topic], listener=_Assignment(consumer, assigned))
@@ -86,7 +92,7 @@ class ScoreConsumer:
     def _consumer(self) -> KafkaConsumer:
         session_ms = round(self._settings.session_timeout_s * 1000)
         return open_consumer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            **connection(self._settings),
             group_id=self._settings.topic(GROUP),
             isolation_level="read_committed",
             enable_auto_commit=False,

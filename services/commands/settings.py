@@ -57,15 +57,19 @@ def rows(environment: Mapping[str, str]) -> Iterator[Row]:
             schema["description"],
             takes(schema),
             schema["default"],
-            masked(value, secret=schema.get("format") == "password"),
+            masked(value, secret=_is_secret(schema)),
             raw is not None,
         )
+
+
+def _is_secret(schema: Schema) -> bool:
+    return any(each.get("format") == "password" for each in schema.get("anyOf", [schema]))
 
 
 def masked(value: object, *, secret: bool) -> object:
     """Hide a secret, and the password inside a URL."""
     if secret:
-        return MASK
+        return None if value is None else MASK
     return _URL_PASSWORD.sub(rf"\1{MASK}\2", value) if isinstance(value, str) else value
 
 
@@ -82,6 +86,8 @@ def takes(schema: Schema) -> str:
 
 
 def _one(schema: Schema) -> str:
+    if "enum" in schema:
+        return "one of " + ", ".join(schema["enum"])
     kind = "path" if schema.get("format") == "path" else schema["type"]
     limits = [
         f"{words} {schema[key]:,}"

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer
 
 from shared import topics
 from shared.adapters.event_files import Good
+from shared.adapters.kafka_connection import connection
 from shared.domain import events
 from shared.domain.campaign_outputs import Decision
 from shared.domain.errors import TenureError
@@ -98,7 +99,7 @@ async def _values(settings: Settings, topic: Topic) -> list[bytes]:
     """Return the values of all committed records of a topic."""
     consumer = AIOKafkaConsumer(
         settings.topic(topic.name),
-        bootstrap_servers=settings.kafka_bootstrap_servers,
+        **connection(settings),
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         enable_auto_commit=False,

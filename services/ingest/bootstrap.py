@@ -98,9 +98,7 @@ def build(
     keys = keys or doorkeeper(
         settings.ingest_host, settings.ingest_keys_file, setting="TENURE_INGEST_KEYS_FILE"
     )
-    event_log = event_log or KafkaEventLog(
-        settings.kafka_bootstrap_servers, settings.topic(CUSTOMER_EVENTS.name)
-    )
+    event_log = event_log or KafkaEventLog(settings, settings.topic(CUSTOMER_EVENTS.name))
     gatherer = _gatherer(settings, event_log)
     service = IngestService(
         event_log,

@@ -9,6 +9,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared import topics
+from shared.adapters.kafka_connection import connection
 from shared.domain.churn import ChurnModel, ModelStateError
 from shared.domain.learner import Snapshot
 from shared.domain.scoring import Served
@@ -49,7 +50,7 @@ class KafkaModels:
 
     def _consumer(self, isolation_level: str) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            **connection(self._settings),
             isolation_level=isolation_level,
             auto_offset_reset="earliest",
             enable_auto_commit=False,

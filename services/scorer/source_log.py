@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.scorer.ports import Bounds
 from shared import topics
+from shared.adapters.kafka_connection import connection
 from shared.domain.batch import Record
 from shared.settings import Settings
 
@@ -31,7 +32,7 @@ class KafkaSourceLog:
     async def start(self) -> None:
         """Connect."""
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            **connection(self._settings),
             isolation_level="read_committed",
             auto_offset_reset="earliest",  # where a place aged out, read on behind it
             enable_auto_commit=False,

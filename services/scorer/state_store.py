@@ -20,6 +20,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from services.scorer.ports import OwnershipLostError, PartitionStore, Restored
 from services.scorer.records import Entry, StateReader, Write, writes
 from shared import topics
+from shared.adapters.kafka_connection import connection
 from shared.domain.emission import Effects
 from shared.domain.position import Position
 from shared.settings import Settings
@@ -91,7 +92,7 @@ class KafkaPartitionStore:
         """Initialise the transactional id; what is cut short here is closed by `close`."""
         await self.close()
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            **connection(self._settings),
             transactional_id=self._settings.topic(f"scorer-{self._partition}"),
             transaction_timeout_ms=60_000,
             max_batch_size=_BATCH_BYTES,
@@ -137,7 +138,7 @@ async def read_to_end(
 ) -> AsyncGenerator[tuple[bytes | None, bytes | None], None]:
     """Yield (key, value) of all committed records that a partition holds now."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
+        **connection(settings),
         isolation_level="read_committed",
         auto_offset_reset="earliest",  # aiokafka's default, latest, races with the seek below
         enable_auto_commit=False,

@@ -15,9 +15,11 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, EventT
+from faust.types.auth import CredentialsT
 
 from services.scorer.service import ReleasedError, Scorer
 from shared import topics
+from shared.adapters.kafka_connection import connection
 from shared.domain.batch import Record
 from shared.settings import Settings
 
@@ -123,6 +125,7 @@ def create_app(settings: Settings, scorer: Scorer) -> faust.App:
     app = _App(
         settings.topic("tenure-scorer"),
         broker=[f"kafka://{server}" for server in settings.kafka_bootstrap_servers.split(",")],
+        broker_credentials=_credentials(settings),
         key_serializer="raw",
         value_serializer="raw",
         consumer_auto_offset_reset="earliest",
@@ -154,6 +157,19 @@ def create_app(settings: Settings, scorer: Scorer) -> faust.App:
         await _consumer(app).restore()
 
     return app
+
+
+def _credentials(settings: Settings) -> CredentialsT | None:
+    """Return how to connect, as Faust wants to be told it."""
+    given = connection(settings)
+    if settings.kafka_uses_sasl:
+        return faust.SASLCredentials(
+            username=given["sasl_plain_username"],
+            password=given["sasl_plain_password"],
+            mechanism=given["sasl_mechanism"],
+            ssl_context=given.get("ssl_context"),
+        )
+    return faust.SSLCredentials(given["ssl_context"]) if settings.kafka_uses_tls else None
 
 
 def _consumer(app: faust.App) -> _Consumer:

@@ -8,6 +8,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from shared import topics
+from shared.adapters.kafka_connection import connection
 from shared.settings import Settings
 
 
@@ -20,9 +21,7 @@ class KafkaTicks:
 
     async def start(self) -> None:
         """Connect."""
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers, enable_idempotence=True
-        )
+        self._producer = AIOKafkaProducer(**connection(self._settings), enable_idempotence=True)
         await self._producer.start()
 
     async def stop(self) -> None:

@@ -22,6 +22,7 @@ from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 
 from services.scorer.models import KafkaModels
 from shared import topics
+from shared.adapters.kafka_connection import connection
 from shared.domain.learner import Learner, Snapshot
 from shared.domain.outputs import Training
 from shared.schemas.snapshots import SIGNATURE_HEADER, encode_snapshot, snapshot_key
@@ -67,7 +68,7 @@ class Trainer:
     async def run(self) -> None:
         """Learn until cancelled."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            **connection(self._settings),
             group_id=self._settings.topic("tenure-trainer"),
             isolation_level="read_committed",
             auto_offset_reset="earliest",
@@ -107,7 +108,7 @@ class Trainer:
         """Shut the former trainer out, then resume from what it last published."""
         generation = self._generation
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            **connection(self._settings),
             transactional_id=self._settings.topic("trainer"),
             max_request_size=8_000_000,
         )

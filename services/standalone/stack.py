@@ -28,6 +28,12 @@ SERVICES = ("ingest", "scorer", "campaigner")
 _READY_WITHIN_S = 90.0
 _MOST_STARTS = 3
 _BROKER_CHECK_S = 1.0
+#: The embedded broker listens on loopback only, and asks nobody for a password.
+_PLAIN: Mapping[str, object] = {
+    name: field.default
+    for name, field in Settings.model_fields.items()
+    if name.startswith(("kafka_security_", "kafka_sasl_", "kafka_ssl_"))
+}
 
 Say = Callable[[str], None]
 
@@ -147,7 +153,7 @@ class Stack:
         broker = EmbeddedKafka(directory, port=place.broker_port, progress=self._say)
         self._open.push_async_callback(asyncio.to_thread, broker.close)
         await asyncio.to_thread(broker.start)
-        self._update(kafka_bootstrap_servers=broker.bootstrap_servers)
+        self._update(kafka_bootstrap_servers=broker.bootstrap_servers, **_PLAIN)
         keeper = asyncio.create_task(self._keep(broker))
         self._open.callback(keeper.cancel)
 

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -54,8 +54,8 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
+listeners={listeners},CONTROLLER://{host}:{controller_port}
+advertised.listeners={listeners}
 # Relative to the data directory: its spaces, commas and accents never meet Java's file format.
 log.dirs=log
 auto.create.topics.enable=false
@@ -95,6 +95,10 @@ class EmbeddedKafka:
         Called with a line of text before what takes seconds: a download, a start.
     start_timeout
         Seconds after which a start has failed; the download of the jars is not counted.
+    listeners
+        Further listeners, such as those that ask for a password: name to port.
+    properties
+        More lines for ``server.properties``, such as what those listeners need.
     """
 
     def __init__(
@@ -104,6 +108,8 @@ class EmbeddedKafka:
         port: int | None = None,
         progress: Callable[[str], None] = lambda _: None,
         start_timeout: float = 60.0,
+        listeners: Mapping[str, int] | None = None,
+        properties: str = "",
     ) -> None:
         self._temporary = data_dir is None
         self.data_dir = Path(data_dir or tempfile.mkdtemp(prefix="tenure-kafka-")).absolute()
@@ -112,6 +118,8 @@ class EmbeddedKafka:
         self.log_path = self.data_dir / "kafka.log"
         self._progress = progress
         self._start_timeout = start_timeout
+        self._listeners = {"PLAINTEXT": self.port} | dict(listeners or {})
+        self._properties = properties
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -207,8 +215,11 @@ class EmbeddedKafka:
                 )
 
     def _write_properties(self) -> None:
-        text = PROPERTIES.format(host=HOST, port=self.port, controller_port=self._controller_port)
-        (self.data_dir / "server.properties").write_text(text)
+        listeners = (f"{name}://{HOST}:{port}" for name, port in self._listeners.items())
+        text = PROPERTIES.format(
+            host=HOST, listeners=",".join(listeners), controller_port=self._controller_port
+        )
+        (self.data_dir / "server.properties").write_text(text + self._properties)
 
     def _format(self, command: list[str]) -> None:
         """Give an empty data directory its identity; a directory that has one keeps it."""

@@ -21,7 +21,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.partitioner import murmur2
 
+from shared.adapters.kafka_connection import connection, try_access
 from shared.domain.errors import TenureError
+from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -157,8 +159,8 @@ class KafkaEventLog:
 
     Parameters
     ----------
-    bootstrap_servers
-        Brokers, ``host:port``, comma separated.
+    settings
+        How to connect.
     topic
         Name of the topic; it must exist.
     request_timeout_ms
@@ -166,10 +168,8 @@ class KafkaEventLog:
 
     """
 
-    def __init__(
-        self, bootstrap_servers: str, topic: str, *, request_timeout_ms: int = 10_000
-    ) -> None:
-        self._servers = bootstrap_servers
+    def __init__(self, settings: Settings, topic: str, *, request_timeout_ms: int = 10_000) -> None:
+        self._settings = settings
         self._topic = topic
         self._request_timeout_ms = request_timeout_ms
         self.max_record_bytes = 0
@@ -258,14 +258,15 @@ class KafkaEventLog:
         while True:
             try:
                 return await self._connect()
-            except (KafkaError, EventLogError) as error:
+            except (KafkaError, TenureError) as error:
                 self._problem = str(error)
                 await asyncio.sleep(_RETRY_S)
 
     async def _connect(self) -> AIOKafkaProducer:
-        limit = await _largest_batch(self._servers, self._topic)
+        await try_access(self._settings)
+        limit = await _largest_batch(self._settings, self._topic)
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._servers,
+            **connection(self._settings),
             acks="all",
             enable_idempotence=True,
             max_request_size=limit,
@@ -288,7 +289,8 @@ class KafkaEventLog:
         while not await _within(_PROBE_S, self._broken.wait()):
             answered = await _within(_PROBE_S, producer.client.force_metadata_update())
             if not self._broken.is_set():
-                self._problem = None if answered else f"Kafka at {self._servers} does not answer"
+                servers = self._settings.kafka_bootstrap_servers
+                self._problem = None if answered else f"Kafka at {servers} does not answer"
 
 
 async def _abandon(producer: AIOKafkaProducer) -> None:
@@ -307,9 +309,9 @@ async def _within(seconds: float, awaitable: Awaitable[bool]) -> bool:
     return False
 
 
-async def _largest_batch(servers: str, topic: str) -> int:
+async def _largest_batch(settings: Settings, topic: str) -> int:
     """Return the topic's ``max.message.bytes``, without creating the topic by asking for it."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    admin = AIOKafkaAdminClient(**connection(settings))
     try:
         await admin.start()
         if topic not in await admin.list_topics():

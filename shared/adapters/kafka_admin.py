@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +17,12 @@ from kafka.errors import (
     TopicAlreadyExistsError,
 )
 
+from shared.adapters.kafka_connection import (
+    KafkaAccessError,
+    KafkaUnreachableError,
+    connection,
+    require_access,
+)
 from shared.domain.errors import TenureError
 from shared.settings import Settings
 from shared.topics import CUSTOMER_EVENTS, TOPICS, Topic
@@ -259,7 +264,7 @@ def topic_admin(settings: Settings, *, timeout_s: float = 10.0) -> Iterator[Topi
 
     """
     servers = settings.kafka_bootstrap_servers
-    client = _connect(servers, timeout_s)
+    client = _connect(settings, timeout_s)
     try:
         yield TopicAdmin(client, settings)
     except KafkaError as error:
@@ -268,30 +273,25 @@ def topic_admin(settings: Settings, *, timeout_s: float = 10.0) -> Iterator[Topi
         client.close()
 
 
-def _connect(servers: str, timeout_s: float) -> KafkaAdminClient:
-    nobody = TopicsError(
-        f"no Kafka answers at {servers}. "
-        "Start it, or name another in TENURE_KAFKA_BOOTSTRAP_SERVERS"
-    )
-    deadline = time.monotonic() + timeout_s
-    # kafka-python leaks the socket of each connection that is refused, so ask the port first.
-    while not _listens(servers):
-        if time.monotonic() > deadline:
-            raise nobody
-        time.sleep(0.1)
+def _connect(settings: Settings, timeout_s: float) -> KafkaAdminClient:
+    # kafka-python leaks the socket of each connection that is refused, so knock first.
+    _await_access(settings, time.monotonic() + timeout_s)
     try:
         return KafkaAdminClient(
-            bootstrap_servers=servers, bootstrap_timeout_ms=round(timeout_s * 1000)
+            **connection(settings), bootstrap_timeout_ms=round(timeout_s * 1000)
         )
-    except KafkaError:
-        raise nobody from None
+    except KafkaError as error:
+        servers = settings.kafka_bootstrap_servers
+        raise TopicsError(f"Kafka at {servers} went away: {error}") from None
 
 
-def _listens(servers: str) -> bool:
-    """Return whether any of the brokers' ports can be connected to."""
-    for server in servers.split(","):
-        host, _, port = server.strip().rpartition(":")
-        with suppress(OSError):
-            socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
-            return True
-    return False
+def _await_access(settings: Settings, deadline: float) -> None:
+    while True:
+        try:
+            return require_access(settings)
+        except KafkaUnreachableError as error:
+            if time.monotonic() > deadline:
+                raise TopicsError(str(error)) from None
+        except KafkaAccessError as error:
+            raise TopicsError(str(error)) from None
+        time.sleep(0.1)

@@ -19,6 +19,7 @@ from shared.adapters.event_log import (
     RecordTooLargeError,
     customer_partition,
 )
+from shared.settings import Settings
 from tests.kafka_topics import create_topic, read_partition
 from tests.waiting import until
 
@@ -55,7 +56,8 @@ class MemoryBench:
 class KafkaBench:
     def __init__(self, broker: EmbeddedKafka, topic: str) -> None:
         self.broker, self.topic = broker, topic
-        self.log = KafkaEventLog(broker.bootstrap_servers, topic, request_timeout_ms=2_000)
+        settings = Settings(kafka_bootstrap_servers=broker.bootstrap_servers)
+        self.log = KafkaEventLog(settings, topic, request_timeout_ms=2_000)
         self.pause, self.resume = broker.pause, broker.resume
 
     async def create(self, **config: str) -> None:

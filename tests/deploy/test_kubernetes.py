@@ -1,5 +1,6 @@
 """The Kubernetes manifests: valid by Kubernetes' own schemas, and in agreement with the code."""
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,36 @@ def test_scorers_scale_by_the_lag_of_their_group_up_to_one_a_partition() -> None
     assert asked["topic"] == settings.topic(topics.CUSTOMER_EVENTS.name)
     assert asked["consumerGroup"] == create_app(settings, None).conf.id  # type: ignore[arg-type]
     assert asked["bootstrapServers"] == settings_file()["TENURE_KAFKA_BOOTSTRAP_SERVERS"]
+
+
+def patched(workload: Object) -> Object:
+    """Return a workload as the component secure-kafka makes it."""
+    component = yaml.safe_load((FOLDER / "secure-kafka" / "kustomization.yaml").read_text())
+    (patch,) = component["patches"]
+    assert workload["kind"] in patch["target"]["kind"].split("|")
+    key, _, value = patch["target"]["labelSelector"].partition("=")
+    assert workload["metadata"]["labels"][key] == value
+    result = copy.deepcopy(workload)
+    for step in yaml.safe_load(patch["patch"]):
+        *way, last = step["path"].removeprefix("/").split("/")
+        assert (step["op"], last) == ("add", "-")
+        place: Any = result
+        for name in way:
+            place = place[int(name) if isinstance(place, list) else name]
+        place.append(step["value"])
+    return result
+
+
+@EACH_WORKLOAD
+def test_each_can_be_given_a_password_for_kafka(workload: Object) -> None:
+    result = patched(workload)
+    kubernetes_validate.validate(result, VERSIONS[0], strict=True)
+    assert {"secretRef": {"name": "tenure-kafka"}} in container(result)["envFrom"]
+    (folder,) = [
+        each["mountPath"] for each in container(result)["volumeMounts"] if each["name"] == "kafka"
+    ]
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    assert f"TENURE_KAFKA_SSL_CA_FILE={folder}/ca.crt" in guide
 
 
 def test_jobs_have_the_names_that_rules_select_by() -> None:

@@ -26,6 +26,7 @@ from services.scorer.bench.workload import Workload
 from shared import topics
 from shared.adapters.embedded_kafka import EmbeddedKafka
 from shared.adapters.kafka_admin import topic_admin
+from shared.adapters.kafka_connection import connection
 from shared.settings import Settings, load_settings
 
 _PORT: Final = 18012
@@ -118,7 +119,7 @@ def _plain_faust(settings: Settings, events: int, workload: Workload) -> Measure
 
 
 def _create(settings: Settings, topic: str, partitions: int) -> None:
-    client = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    client = KafkaAdminClient(**connection(settings))
     client.create_topics([NewTopic(topic, partitions, 1)])
     client.close()
 
@@ -128,9 +129,7 @@ def _produce(
     records: Iterable[tuple[int, bytes]],
     topic: str = topics.CUSTOMER_EVENTS.name,
 ) -> None:
-    producer = KafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap_servers, linger_ms=20, batch_size=500_000
-    )
+    producer = KafkaProducer(**connection(settings), linger_ms=20, batch_size=500_000)
     for partition, value in records:
         producer.send(topic, value, partition=partition)
     producer.flush()
