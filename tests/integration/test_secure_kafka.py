@@ -58,6 +58,8 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
         yield broker
 
 
+@pytest.mark.timeout(300)  # three services start
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("protocol", "mechanism"), [("SASL_PLAINTEXT", SCRAM), ("SSL", SCRAM), ("SASL_SSL", PLAIN)]
 )
