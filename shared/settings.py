@@ -147,6 +147,12 @@ class Settings(BaseSettings):
     default_margin: float = Field(
         1.0, ge=-1, le=1, description="Margin ratio of a purchase that names none"
     )
+    value_days: int = Field(
+        365, ge=1, le=3650, description="Days over which a customer's lifetime value is counted"
+    )
+    discount_rate: float = Field(
+        0.1, ge=0, le=10, description="What a year takes off future margin: 0.1 is 10%"
+    )
     future_tolerance_s: float = Field(
         300.0, ge=0, description="How far ahead of its arrival an event's time may be"
     )
@@ -220,6 +226,8 @@ class Settings(BaseSettings):
             horizon_ms=self.horizon_days * DAY_MS,
             cadence_days=self.cadence_days,
             default_margin=self.default_margin,
+            value_days=self.value_days,
+            discount_rate=self.discount_rate,
             # What ingest let pass stays good though the broker's clock be behind.
             future_tolerance_ms=round(self.future_tolerance_s * 1000) + MINUTE_MS,
         )

@@ -34,6 +34,10 @@ _SCORE = Score(
     cost=2.5,
     closed=False,
     profile=Profile(),
+    p_closed=0.01,
+    p_churn=0.505,
+    expected_spend=12.0,
+    clv=48.5,
 )
 
 _CAMPAIGN = Campaign(

@@ -163,6 +163,9 @@ def _profile_table(profile: dict[str, Any]) -> Table:
         "spend": f"{profile['spend']:,.2f}",
         "margin": f"{profile['margin']:,.2f}",
         "cost": f"{profile['cost']:,.2f}",
+        "expected spend": f"{profile['expected_spend']:,.2f} within the horizon",
+        "lifetime value": f"{profile['clv']:,.2f} to come",
+        "account": f"{profile['p_closed']:.1%} to be closed within the horizon",
         "closed": "yes" if profile["closed"] else "no",
         "as of": _time(profile["at"]),
     }

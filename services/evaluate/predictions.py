@@ -23,8 +23,8 @@ def write_predictions(path: Path, cut: AtCut) -> None:
 
     """
     said = cut.base.forecast
-    columns = (said.silent, said.closed, said.churn, said.spend, said.value)
-    plain = [[None] * len(cut.customers) if each is None else each.tolist() for each in columns]
+    columns = (said.silent, said.closed, said.churn, said.spend, cut.base.value)
+    plain = [each.tolist() for each in columns]
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file, lineterminator="\n")

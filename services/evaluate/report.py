@@ -201,7 +201,7 @@ def _over_time(labels: Labels, p: Floats, y: Mask) -> list[Window]:
 
 
 def _spend(said: Forecast, came: Outcome | None) -> Spend | None:
-    if said.spend is None or came is None or came.spend is None:
+    if came is None:
         return None
     return Spend(
         spearman=_finite(accuracy.spearman(said.spend, came.spend)),

@@ -21,14 +21,14 @@ from shared.domain.customer import CustomerTable, Indices
 from shared.domain.emission import Effects
 from shared.domain.events import Account, ModelActivated, ModelData, Tick
 from shared.domain.features import MICROS, Millis, feature_matrix
-from shared.domain.forecasts import Base, Forecast, Labels, Mask, Outcome
+from shared.domain.forecasts import Base, Labels, Mask, Outcome
 from shared.domain.learner import Learner
 from shared.domain.measured import Measured
 from shared.domain.outputs import Training, Watermark
 from shared.domain.partition import Partition
 from shared.domain.policy import DAY_MS, Policy
 from shared.domain.position import Counts
-from shared.domain.scoring import Served
+from shared.domain.scoring import Served, foretell, worth
 
 _PARTITION: Final = 0
 _SOURCE: Final = "tenure/backtest"
@@ -168,14 +168,16 @@ class Backtest:
         indices = np.flatnonzero(self.table.rows["closed"][: len(self.table)] == lifecycle.OPEN)
         rows, scorer = self.table.rows[indices], self.served.scorer
         features = feature_matrix(rows, self.now)
+        said = foretell(scorer, features, scorer.predict(features), rows)
         return Base(
             at=self.now,
             customer=indices,
-            forecast=Forecast(scorer.predict(features), scorer.predict_closed(features)),
+            forecast=said,
             heuristic=scorer.heuristic(features),
             recent=self.now - rows["last_at"] <= 2 * self._policy.horizon_ms,
             features=features,
             spend=rows["spend"] / MICROS,
+            value=worth(said, rows, self._policy),
         )
 
     def outcome(self, base: Base) -> Outcome:

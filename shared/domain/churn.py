@@ -31,6 +31,7 @@ from shared.domain.hazard import (
     still,
 )
 from shared.domain.logistic import Linear, Logistic, Scaler
+from shared.domain.value import SpendLevel, unscaled_spend
 
 Floats = NDArray[np.float64]
 
@@ -70,6 +71,8 @@ class Scorer:
         What calendars add to the log odds of silence.
     warm
         False while the heuristic is served.
+    spend_level
+        Of `value.unscaled_spend`.
     """
 
     steps: Steps
@@ -78,6 +81,7 @@ class Scorer:
     plans: PlanTable
     seasons: Floats
     warm: bool
+    spend_level: float = 1.0
 
     def predict(self, features: Floats) -> Floats:
         """Return (n,) probabilities of silence over the horizon for (n, F) features."""
@@ -86,6 +90,10 @@ class Scorer:
     def predict_closed(self, features: Floats) -> Floats:
         """Return (n,) probabilities of an account closed within the horizon."""
         return _in_chunks(self._closed, features)
+
+    def spend(self, features: Floats, silent: Floats) -> Floats:
+        """Return (n,) expected spend over the horizon, given the probabilities of silence (n,)."""
+        return self.spend_level * unscaled_spend(features, silent, self.steps.horizon)
 
     def heuristic(self, features: Floats) -> Floats:
         """Return (n,) probabilities of silence that need no training."""
@@ -187,6 +195,7 @@ class ChurnModel:
         self._closure = Logistic(INPUTS)
         self._plans = Plans()
         self._seasons = Seasons()
+        self._spend = SpendLevel()
         self._first_day = math.inf  # of the first label's snapshot
         self._last_day = -math.inf  # of the newest one's
         self._pace = 0.0  # labels within a horizon, discounted
@@ -226,6 +235,21 @@ class ChurnModel:
         self._prior_loss += log_loss(_sigmoid(derived[INPUTS.index("silence_prior")]), silent)
         self._closure.learn(scaled, closed, 0.0, self._pace)
         self.labels += 1
+
+    def learn_spend(self, x: Floats, silent: float, realised: float) -> None:
+        """Learn what was spent over a horizon that has ended.
+
+        Parameters
+        ----------
+        x
+            (F,) features stored at the snapshot.
+        silent
+            The probability of silence predicted then.
+        realised
+            In the reporting currency.
+        """
+        expected = unscaled_spend(x[None], np.array([silent]), self.steps.horizon)
+        self._spend.learn(float(expected[0]), realised, float(x[_DAY]))
 
     def _learn_silence(
         self, scaled: dict[str, float], y: int, day: float, place: Place | None
@@ -269,6 +293,7 @@ class ChurnModel:
             plans=self._plans.table(),
             seasons=self._seasons.table(),
             warm=self.warm,
+            spend_level=self._spend.value,
         )
 
     def _closure_now(self) -> Linear:
@@ -296,6 +321,7 @@ class ChurnModel:
             "closure": self._closure.dump(),
             "plans": self._plans.dump(),
             "seasons": self._seasons.dump(),
+            "spend": self._spend.dump(),
         }
 
     @classmethod
@@ -321,6 +347,8 @@ class ChurnModel:
         model._closure.restore(state["closure"])
         model._plans.restore(state["plans"])
         model._seasons.restore(state["seasons"])
+        if "spend" in state:  # not in the first states of this version
+            model._spend.restore(state["spend"])
         return model
 
 

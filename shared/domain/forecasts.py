@@ -15,21 +15,20 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is said of n customers at a time each; None for what the model does not foretell.
+    """What is said of n customers at a time each.
 
     Attributes
     ----------
     silent, closed
         (n,) probability of no activity within the horizon, and of an account closed in it.
-    spend, value
-        (n,) expected spend over the horizon, and the present value of the margin to come.
+    spend
+        (n,) expected spend over the horizon.
 
     """
 
     silent: Floats
     closed: Floats
-    spend: Floats | None = None
-    value: Floats | None = None
+    spend: Floats
 
     @property
     def churn(self) -> Floats:
@@ -42,12 +41,7 @@ class Forecast:
 
     def where(self, which: Mask | Indices) -> Forecast:
         """Return what is said of some of the customers."""
-        return Forecast(
-            silent=self.silent[which],
-            closed=self.closed[which],
-            spend=_some(self.spend, which),
-            value=_some(self.value, which),
-        )
+        return Forecast(self.silent[which], self.closed[which], self.spend[which])
 
 
 @dataclass(frozen=True)
@@ -59,13 +53,13 @@ class Outcome:
     silent, closed
         No activity; an account closed.
     spend
-        Money spent, where somebody looked.
+        Money spent.
 
     """
 
     silent: Mask
     closed: Mask
-    spend: Floats | None = None
+    spend: Floats
 
     @property
     def churn(self) -> Mask:
@@ -74,7 +68,7 @@ class Outcome:
 
     def where(self, which: Mask | Indices) -> Outcome:
         """Return what became of some of the customers."""
-        return Outcome(self.silent[which], self.closed[which], _some(self.spend, which))
+        return Outcome(self.silent[which], self.closed[which], self.spend[which])
 
 
 @dataclass(frozen=True)
@@ -139,8 +133,9 @@ class Base:
         (n,) whether the customer was active within two horizons before.
     features
         (n, F) what the model sees.
-    spend
-        (n,) money spent until then, in the reporting currency.
+    spend, value
+        (n,) money spent until then, and the present value of the margin to come, in the reporting
+        currency.
 
     """
 
@@ -151,7 +146,4 @@ class Base:
     recent: Mask
     features: Floats
     spend: Floats
-
-
-def _some(values: Floats | None, which: Mask | Indices) -> Floats | None:
-    return None if values is None else values[which]
+    value: Floats

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from shared.domain import lifecycle
 from shared.domain.customer import PENDING, Indices, Rows
 from shared.domain.emission import Step
-from shared.domain.features import FEATURES, Floats, Millis
+from shared.domain.features import FEATURES, MICROS, Floats, Millis
 from shared.domain.outputs import Example, Identity
 from shared.domain.policy import DAY_MS, SLOT_MS, SLOTS_A_DAY, Policy
 from shared.domain.scoring import Served
@@ -34,6 +34,7 @@ _FAR_OFF: Final = np.iinfo(np.int64).max // 2
 
 _RECENCY: Final = FEATURES.index("recency")
 _VISITS: Final = FEATURES.index("visits")
+_MEAN_SPEND: Final = FEATURES.index("mean_spend")
 
 
 def mark(rows: Rows, at: Millis, policy: Policy) -> None:
@@ -69,7 +70,8 @@ def ripen(step: Step, policy: Policy) -> None:
         some = step.rows[which]
         oldest = _drop_oldest(some)
         step.rows[which] = some
-        _emit(step, order, which, oldest, partial(_measured, horizon=policy.horizon_ms))
+        spent = _spent(oldest, some["spend"], step.now[which], policy)
+        _emit(step, order, which, oldest, _measured, spent.tolist(), policy)
         order += 1
 
 
@@ -83,15 +85,36 @@ def _ripen_steps(step: Step, policy: Policy) -> None:
         which = np.flatnonzero(over[:, place])
         ripe = snapshots[which, place]
         snapshots["stepped"][which, place] = 1
-        _emit(step, PENDING + place, which, ripe, partial(_learned, horizon=policy.horizon_ms))
+        _emit(step, PENDING + place, which, ripe, _learned, [0.0] * len(which), policy)
 
 
-def _emit(
-    step: Step, order: int, which: Indices, ripe: NDArray[np.void], make: Callable[..., Example]
+def _emit(  # noqa: PLR0917  # one call for each kind of example
+    step: Step,
+    order: int,
+    which: Indices,
+    ripe: NDArray[np.void],
+    make: Callable[..., Example],
+    spent: list[float],
+    policy: Policy,
 ) -> None:
-    times = step.now[which].tolist()
-    makes = [partial(make, one, now) for one, now in zip(ripe, times, strict=True)]
+    plain = zip(ripe, step.now[which].tolist(), spent, strict=True)
+    makes = [partial(make, *one, horizon=policy.horizon_ms) for one in plain]
     step.emit(order, which, makes)
+
+
+def _spent(
+    snapshots: NDArray[np.void], spend: NDArray[np.int64], now: Millis, policy: Policy
+) -> Floats:
+    """Return money (n,) spent over the horizon after each snapshot.
+
+    What was spent before it is in its features. Spend is looked at a grace after the horizon's
+    end; the horizon's share of that time is taken for its share of the money.
+    """
+    features = snapshots["features"].astype(np.float64)
+    before = features[:, _MEAN_SPEND] * features[:, _VISITS]
+    share = policy.horizon_ms / (now - snapshots["at"])
+    spent = np.maximum(spend / MICROS - before, 0.0) * share
+    return np.where(snapshots["active"], spent, 0.0)
 
 
 def _ripe(step: Step, policy: Policy) -> Indices:
@@ -123,10 +146,12 @@ def _drop_oldest(rows: Rows) -> NDArray[np.void]:
     return oldest
 
 
-def _measured(snapshot: np.void, now: int, origin: Identity, *, horizon: int) -> Example:
+def _measured(
+    snapshot: np.void, now: int, spent: float, origin: Identity, *, horizon: int
+) -> Example:
     """Return what the prediction is measured by."""
     return msgspec.structs.replace(
-        _learned(snapshot, now, origin, horizon=horizon),
+        _learned(snapshot, now, spent, origin, horizon=horizon),
         silent=not snapshot["active"],
         closed=bool(snapshot["closed"] & CLOSED_IN_HORIZON),
         learned=False,
@@ -134,7 +159,9 @@ def _measured(snapshot: np.void, now: int, origin: Identity, *, horizon: int) ->
     )
 
 
-def _learned(snapshot: np.void, now: int, origin: Identity, *, horizon: int) -> Example:
+def _learned(
+    snapshot: np.void, now: int, spent: float, origin: Identity, *, horizon: int
+) -> Example:
     """Return what is learned from."""
     features = snapshot["features"].tolist()
     recent = features[_RECENCY] <= 2 * horizon / DAY_MS and features[_VISITS] > 0
@@ -151,6 +178,7 @@ def _learned(snapshot: np.void, now: int, origin: Identity, *, horizon: int) -> 
         closed=bool(snapshot["closed"] & CLOSED_IN_STEP),
         learned=True,
         measured=False,
+        spend=spent,
     )
 
 

@@ -169,8 +169,10 @@ class Learner:
             self.metrics.update(example.predicted, example.silent)
         if example.measured and example.recent:
             self.metrics_recent_customers.update(example.predicted, example.silent)
+        features = np.array(example.features)
+        if example.measured:
+            self.model.learn_spend(features, example.predicted, example.spend)
         if example.learned:
-            features = np.array(example.features)
             self.model.learn(features, int(example.silent), int(example.closed))
 
     def _is_due(self, labelled_at: int) -> bool:

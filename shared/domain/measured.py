@@ -28,6 +28,8 @@ _ROW: Final = np.dtype(
         ("p_closed", "<f8"),
         ("heuristic", "<f8"),
         ("recent", "?"),
+        ("expected_spend", "<f8"),
+        ("spend", "<f8"),
         ("features", "<f4", (len(FEATURES),)),
     ]
 )
@@ -36,8 +38,8 @@ _ROW: Final = np.dtype(
 class Measured:
     """Collects what is known at the end of each horizon.
 
-    A snapshot keeps the probability of silence that was served; that of a closed account is
-    computed again from its features and the version of the model, bit for bit.
+    A snapshot keeps the probability of silence that was served; that of a closed account and
+    expected spend are computed again from its features and the version of the model, bit for bit.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ class Measured:
         self._rows: list[NDArray[np.void]] = []
 
     def serve(self, model: Served) -> None:
-        """Remember a model as far as closed accounts need it: plans take megabytes."""
+        """Remember a model as far as it is asked again: plans take megabytes."""
         self._scorers[model.version] = replace(model.scorer, plans=self._cold.plans)
 
     def add(self, effects: Effects) -> None:
@@ -65,9 +67,11 @@ class Measured:
     def _measure(self, version: int, found: list[tuple[Example, int]]) -> NDArray[np.void]:
         """Return the rows of snapshots that one version of the model scored."""
         features = np.array([example.features for example, _ in found])
-        closed = self._scorers[version].predict_closed(features)
-        rows = [_row(*one, p) for one, p in zip(found, closed.tolist(), strict=True)]
-        return np.array(rows, _ROW)
+        scorer, silent = self._scorers[version], np.array([one.predicted for one, _ in found])
+        rows = np.array([_row(*one) for one in found], _ROW)
+        rows["p_closed"] = scorer.predict_closed(features)
+        rows["expected_spend"] = scorer.spend(features, silent)
+        return rows
 
     def labels(self, table: CustomerTable) -> Labels:
         """Return all columns."""
@@ -76,18 +80,20 @@ class Measured:
             customer=_rows_of(found["customer"], table),
             at=found["at"],
             labelled_at=found["labelled_at"],
-            forecast=Forecast(found["p_silent"], found["p_closed"]),
-            outcome=Outcome(found["silent"], found["closed"]),
+            forecast=Forecast(found["p_silent"], found["p_closed"], found["expected_spend"]),
+            outcome=Outcome(found["silent"], found["closed"], found["spend"]),
             heuristic=found["heuristic"],
             recent=found["recent"],
             features=found["features"].astype(np.float64),
         )
 
 
-def _row(example: Example, customer: int, p_closed: float) -> tuple[object, ...]:
+def _row(example: Example, customer: int) -> tuple[object, ...]:
+    """Return what an example tells itself, in the order of `_ROW`."""
     return (
         customer, example.at, example.labelled_at, example.silent, example.closed,
-        example.predicted, p_closed, example.heuristic, example.recent, example.features,
+        example.predicted, 0.0, example.heuristic, example.recent, 0.0, example.spend,
+        example.features,
     )  # fmt: skip
 
 

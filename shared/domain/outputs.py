@@ -97,6 +97,11 @@ class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
     spend, revenue, margin, cost
         Activity's amounts without refunds; all amounts; revenue times margin; money spent
         on the customer.
+    p_closed, p_churn
+        Probability of an account closed within the horizon; of silence or that.
+    expected_spend, clv
+        Spend expected over the horizon, and the present value of the margin to come
+        (`shared.domain.value`); 0 once the account is closed.
 
     """
 
@@ -119,6 +124,10 @@ class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
     cost: float
     closed: bool
     profile: Profile
+    p_closed: float = 0.0
+    p_churn: float = 0.0
+    expected_spend: float = 0.0
+    clv: float = 0.0
 
 
 class Clock(Struct, frozen=True, tag_field="kind", tag="clock"):
@@ -166,6 +175,8 @@ class Example(Struct, frozen=True, gc=False):
         The other label: the account was closed by then.
     learned, measured
         What it is for.
+    spend
+        Money spent over the horizon, where it is measured.
 
     """
 
@@ -181,6 +192,7 @@ class Example(Struct, frozen=True, gc=False):
     closed: bool = False
     learned: bool = True
     measured: bool = True
+    spend: float = 0.0
 
 
 class Watermark(Struct, frozen=True):

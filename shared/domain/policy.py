@@ -40,6 +40,8 @@ class Policy:
         Risk at which a customer declines, and how far it must fall below to recover.
     dormant_rhythms
         Silence, in mean gaps between visits, after which a customer is dormant.
+    value_days, discount_rate
+        Over how long a customer's future margin is counted, and what a year takes off it.
 
     """
 
@@ -56,6 +58,8 @@ class Policy:
     decline_risk: float = 0.6
     risk_hysteresis: float = 0.1
     dormant_rhythms: float = 4.0
+    value_days: int = 365
+    discount_rate: float = 0.1
 
     @property
     def horizon_days(self) -> float:

@@ -14,9 +14,11 @@ from shared.domain.churn import HORIZON_DAYS, ChurnModel, Scorer
 from shared.domain.customer import CustomerTable, Indices, Rows
 from shared.domain.emission import SCORE, TRANSITION, Make, Step
 from shared.domain.features import MICROS, Floats, Millis, feature_matrix
+from shared.domain.forecasts import Forecast
 from shared.domain.outputs import Cause, Identity, Score, Transition
 from shared.domain.policy import Policy
 from shared.domain.reasons import explain
+from shared.domain.value import lifetime_value, margin_ratio
 from shared.domain.wheel import Slots, next_review
 
 Mask = NDArray[np.bool_]
@@ -40,6 +42,33 @@ class Served(Struct, frozen=True):
 def cold_model(horizon_days: float = HORIZON_DAYS) -> Served:
     """Return what scores before any model was activated."""
     return Served(0, ChurnModel(horizon_days).scorer())
+
+
+def foretell(scorer: Scorer, features: Floats, silent: Floats, rows: Rows) -> Forecast:
+    """Return all that a model says of n customers.
+
+    Parameters
+    ----------
+    features, silent
+        (n, F), and the probability (n,) of silence that the model gave for them.
+    rows
+        (n,) their rows.
+
+    """
+    spend = np.where(rows["closed"] == lifecycle.OPEN, scorer.spend(features, silent), 0.0)
+    return Forecast(silent, scorer.predict_closed(features), spend)
+
+
+def worth(said: Forecast, rows: Rows, policy: Policy) -> Floats:
+    """Return the present value (n,) of the margin to come of n customers, and their rows."""
+    return lifetime_value(
+        spend=said.spend,
+        churn=said.churn,
+        margin=margin_ratio(rows["margin"], rows["revenue"], policy.default_margin),
+        horizon=policy.horizon_days,
+        life=float(policy.value_days),
+        rate=policy.discount_rate,
+    )
 
 
 class Scoring:
@@ -137,8 +166,11 @@ class Scoring:
     def _scores(self, step: Step, which: Indices, features: Floats, risk: Floats) -> list[Make]:
         rows, now, indices = step.rows[which], step.now[which], step.indices[which].tolist()
         reasons = explain(self.model.scorer, features)
+        said = foretell(self.model.scorer, features, risk, rows)
+        forecasts = (said.closed, said.churn, said.spend, worth(said, rows, self._policy))
         plain = zip(
             now.tolist(), risk.tolist(), features.tolist(), reasons,
+            np.stack(forecasts, axis=1).tolist(),
             *(rows[name].tolist() for name in _SCORED), strict=True,
         )  # fmt: skip
         return [
@@ -150,8 +182,9 @@ class Scoring:
         profile, version = self._table.profile(index), self.model.version
 
         def make(origin: Identity) -> Score:
-            (at, risk, features, reasons, stage, since, first, last, visits,
+            (at, risk, features, reasons, forecast, stage, since, first, last, visits,
              spend, revenue, margin, cost, closed) = plain  # fmt: skip
+            p_closed, p_churn, expected_spend, clv = forecast
             return Score(
                 customer=self._table.ids[index],
                 at=at,
@@ -172,6 +205,10 @@ class Scoring:
                 cost=cost / MICROS,
                 closed=bool(closed),
                 profile=profile,
+                p_closed=p_closed,
+                p_churn=p_churn,
+                expected_spend=expected_spend,
+                clv=clv,
             )
 
         return make

@@ -19,6 +19,7 @@ from shared.domain.outputs import Example, Training, Watermark
 from shared.domain.partition import Partition
 from shared.domain.policy import DAY_MS, Policy
 from shared.domain.scoring import Served, cold_model
+from shared.domain.value import unscaled_spend
 from tests.unit.domain.histories import (
     HOUR_MS,
     T0,
@@ -77,7 +78,8 @@ def columns(labels: Labels) -> list[list[float]]:
     forecast, outcome = labels.forecast, labels.outcome
     found = (
         labels.customer, labels.at, labels.labelled_at, forecast.silent, outcome.silent,
-        outcome.closed, labels.heuristic, labels.recent,
+        outcome.closed, labels.heuristic, labels.recent, forecast.closed, forecast.spend,
+        outcome.spend,
     )  # fmt: skip
     return [column.tolist() for column in found]
 
@@ -157,9 +159,9 @@ def test_it_predicts_what_scorer_and_trainer_would_have() -> None:
 
 
 def test_churn_is_silence_or_closing() -> None:
-    forecast = Forecast(np.array([0.2, 0.9]), np.array([0.5, 0.0]))
+    forecast = Forecast(np.array([0.2, 0.9]), np.array([0.5, 0.0]), np.zeros(2))
     assert forecast.churn.tolist() == pytest.approx([0.6, 0.9])
-    outcome = Outcome(np.array([True, False, False]), np.array([False, True, False]))
+    outcome = Outcome(np.array([True, False, False]), np.array([False, True, False]), np.zeros(3))
     assert outcome.churn.tolist() == [True, True, False]
 
 
@@ -192,7 +194,6 @@ def test_the_outcome_of_a_base_is_what_was_bought_within_the_horizon() -> None:
     events = shop()
     backtest, base, outcome = outcome_at(events, CUT)
     assert 0 < np.count_nonzero(outcome.silent) < len(base.customer)
-    assert outcome.spend is not None
     for row, silent, spend in zip(base.customer, outcome.silent, outcome.spend, strict=True):
         bought = bought_in(events, backtest.table.ids[row], CUT, CUT + HORIZON)
         assert silent == (not bought)
@@ -252,6 +253,36 @@ def test_a_closing_labels_the_snapshots_of_the_horizon_before_it() -> None:
     found = dict(zip(labels.at[reopened], labels.outcome.closed[reopened], strict=True))
     assert {True, False} == set(found.values())
     assert all(closed == (at < CUT + 5 <= at + HORIZON) for at, closed in found.items())
+
+
+def test_a_label_tells_what_was_spent_within_the_horizon_and_nothing_else() -> None:
+    """Up to what was spent in the day of grace after it, which counts by the horizon's share."""
+    events = shop(customers=25)
+    backtest, _ = run(events)
+    labels = backtest.labels()
+    paid = 0
+    for row, at, until, silent, spend in zip(
+        labels.customer, labels.at, labels.labelled_at, labels.outcome.silent,
+        labels.outcome.spend, strict=True,
+    ):  # fmt: skip
+        bought = sum(bought_in(events, backtest.table.ids[row], at, until))
+        expected = 0.0 if silent else bought * HORIZON / (until - at)
+        assert spend == pytest.approx(expected, abs=1e-3)
+        paid += spend > 0
+    assert 50 < paid < len(labels.at)
+
+
+def test_expected_spend_is_learned_from_what_was_spent() -> None:
+    backtest, bases = run(shop(customers=100), stops=[CUT])
+    labels, base = backtest.labels(), bases[CUT]
+    known = labels.where(labels.labelled_at <= CUT)
+    unscaled = unscaled_spend(known.features, known.forecast.silent, POLICY.horizon_days)
+    level = known.outcome.spend.sum() / unscaled.sum()
+    assert abs(level - 1) > 0.1
+    at_one = unscaled_spend(base.features, base.forecast.silent, POLICY.horizon_days)
+    # a model is served some labels after the last one it learned
+    assert base.forecast.spend.sum() / at_one.sum() == pytest.approx(level, rel=0.05)
+    assert (base.value > base.forecast.spend).any()
 
 
 def test_recent_customers_are_those_active_within_two_horizons() -> None:

@@ -1,5 +1,6 @@
 """Scores: when they are emitted, what moved them, and that anyone can compute them again."""
 
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -25,6 +26,7 @@ from tests.unit.domain.happenings import (
 )
 from tests.unit.domain.histories import (
     HOUR_MS,
+    POLICY,
     T0,
     account,
     activation,
@@ -65,7 +67,26 @@ def test_a_risk_can_be_computed_again_from_its_features_and_model(
     found = run(partition(owner=elsewhere), records, models=MODELS).scores
     for score in found:
         scorer = ALL_MODELS[score.model].scorer
-        assert scorer.predict(np.array([score.features]))[0] == score.risk
+        features = np.array([score.features])
+        assert scorer.predict(features)[0] == score.risk
+        assert scorer.predict_closed(features)[0] == score.p_closed
+        assert score.p_churn == 1 - (1 - score.risk) * (1 - score.p_closed)
+        spend = scorer.spend(features, np.array([score.risk]))[0]
+        assert score.expected_spend == (0.0 if score.closed else spend)
+
+
+def test_the_value_of_a_customer_is_in_its_score() -> None:
+    target = partition(policy=replace(POLICY, value_days=56, discount_rate=0.0))
+    bought = [purchase("ada", T0 + day * DAY_MS, 10.0, margin=0.25) for day in range(5)]
+    *_, score = run(target, live([*bought, contact("ada", T0 + 5 * DAY_MS)])).scores
+    assert score.expected_spend > 0
+    assert score.clv == pytest.approx(0.25 * score.expected_spend * (2 - score.p_churn))
+
+
+def test_a_closed_account_is_expected_to_spend_nothing() -> None:
+    events = [purchase("ada", T0), account("ada", T0 + 1, "closed")]
+    *_, score = run(partition(), live(events)).scores
+    assert (score.closed, score.expected_spend, score.clv) == (True, 0.0, 0.0)
 
 
 @settings(max_examples=60, deadline=None)
