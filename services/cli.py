@@ -5,8 +5,10 @@ anything else is a bug and shows its traceback.
 """
 
 import importlib
+import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,10 +16,12 @@ import typer
 from services.campaigner.cli import campaigns, customer, decisions
 from services.commands.bench import bench
 from services.commands.demo import demo
+from services.commands.doctor import doctor
 from services.commands.evaluate import evaluate_file
+from services.commands.init import init
 from services.commands.replay import replay
 from services.commands.schemas import schemas
-from services.commands.settings import settings
+from services.commands.settings import settings, use_file
 from services.commands.topics import topics
 from services.commands.up import up
 from services.ingest.keys_cli import app as keys
@@ -44,6 +48,8 @@ app.command()(decisions)
 app.add_typer(campaigns)
 app.command()(topics)
 app.command()(settings)
+app.command()(doctor)
+app.command()(init)
 app.command()(schemas)
 app.add_typer(keys, name="keys")
 
@@ -63,8 +69,14 @@ def root(
             "--version", callback=_print_version, is_eager=True, help="Print the version, and exit."
         ),
     ] = False,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", help="Take settings from this file; `tenure init` writes one."),
+    ] = None,
 ) -> None:
     """Take the options that stand before any command."""
+    if settings_file is not None:
+        use_file(settings_file, os.environ)
 
 
 @app.command(rich_help_panel="Services")

@@ -3,16 +3,18 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from dotenv import dotenv_values
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shared.settings import Settings, load_settings
+from shared.settings import Settings, SettingsError, load_settings
 
 PREFIX = "TENURE_"
 #: Read by commands, not by services.
@@ -77,6 +79,28 @@ def unknown(environment: Mapping[str, str]) -> list[str]:
     """Return the variables that look like settings and are none: mostly typing errors."""
     known = {row.variable for row in rows({})} | OF_COMMANDS
     return sorted(each for each in environment if each.startswith(PREFIX) and each not in known)
+
+
+def use_file(path: Path, environment: MutableMapping[str, str]) -> None:
+    """Take settings from a file of ``NAME=value`` lines; what is set already wins.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read, or names what is no setting.
+
+    """
+    if not path.is_file():
+        raise SettingsError(f"There is no settings file {path}. `tenure init` writes one.")
+    given = {name: value for name, value in dotenv_values(path).items() if value is not None}
+    known = {row.variable for row in rows({})} | OF_COMMANDS
+    if wrong := sorted(given.keys() - known):
+        raise SettingsError(
+            f"{path} sets {', '.join(wrong)}, which Tenure does not know. "
+            "`tenure settings` lists what there is."
+        )
+    for name, value in given.items():
+        environment.setdefault(name, value)
 
 
 def takes(schema: Schema) -> str:

@@ -15,6 +15,7 @@ from kafka.errors import (
     KafkaError,
     NoError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
 )
 
 from shared.adapters.kafka_connection import (
@@ -30,6 +31,9 @@ from shared.topics import CUSTOMER_EVENTS, TOPICS, Topic
 #: In-sync replicas that must hold a record before it counts as written. Two survive the loss of
 #: a broker; a cluster with a single replica has no more to give.
 DURABLE_REPLICAS = 2
+#: Of every topic some service needs each of these; one user for all is what settings provide for.
+NEEDED = frozenset({"READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"})
+_HIDDEN = TopicAuthorizationFailedError.errno
 _PROPAGATION_S = 10.0
 
 
@@ -171,6 +175,19 @@ class TopicAdmin:
             self._alter(resources)
         return self.check()
 
+    def denied(self) -> dict[str, list[str]]:
+        """Return the topics of which this user may not do all that services do, and what."""
+        names = [self._settings.topic(topic.name) for topic in TOPICS]
+        allowed = {
+            topic["name"]: set(topic["authorized_operations"] or ())
+            for topic in self._client.describe_topics(names)
+        }
+        return {
+            name: sorted(NEEDED - operations)
+            for name, operations in allowed.items()
+            if NEEDED - operations
+        }
+
     def _compare(self) -> list[tuple[Declared, Found | None]]:
         names = [self._settings.topic(topic.name) for topic in TOPICS]
         found = self._describe(names)
@@ -186,6 +203,12 @@ class TopicAdmin:
 
     def _describe(self, names: list[str]) -> dict[str, Found | None]:
         topics = {topic["name"]: topic for topic in self._client.describe_topics(names)}
+        hidden = [name for name in names if topics[name]["error_code"] == _HIDDEN]
+        if hidden:
+            raise TopicsError(
+                f"Kafka hides {', '.join(hidden)} from this user. Allow it to describe, read and "
+                "write the topics of TENURE_TOPIC_PREFIX (kafka-acls.sh)"
+            )
         there = [name for name in names if topics[name]["error_code"] == NoError.errno]
         configs = self._configs(there)
         found: dict[str, Found | None] = dict.fromkeys(names)

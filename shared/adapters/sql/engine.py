@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -70,8 +72,7 @@ def migrate(engine: Engine) -> None:
         The tables are newer than this code.
 
     """
-    config = Config()
-    config.set_main_option("script_location", "shared.adapters:migrations")
+    config = _migrations()
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             lock = text("SELECT pg_advisory_xact_lock(:key)")
@@ -84,6 +85,37 @@ def migrate(engine: Engine) -> None:
                 f"The tables are of another version ({error}). A newer Tenure migrated them: "
                 "run that version, or restore the backup from before."
             ) from error
+
+
+def table_versions(url: str) -> tuple[str | None, str]:
+    """Return the version of a database's tables, ``None`` without any, and that of this code.
+
+    Changes nothing; a file that is not there is not made.
+
+    Raises
+    ------
+    DatabaseError
+        The URL names no database we know, or none answers.
+
+    """
+    parsed = _parse(url)
+    wanted = str(ScriptDirectory.from_config(_migrations()).get_current_head())
+    if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
+        return None, wanted
+    engine = _engine(parsed)
+    try:
+        with reading(engine) as connection:
+            return MigrationContext.configure(connection).get_current_revision(), wanted
+    except SQLAlchemyError as error:
+        raise _unusable(parsed, error) from error
+    finally:
+        engine.dispose()
+
+
+def _migrations() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "shared.adapters:migrations")
+    return config
 
 
 @contextmanager
