@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from services.evaluate import anchors as anchor_models
+from services.evaluate.anchors import Anchors, check_batch_models
 from services.evaluate.predictions import write_predictions
 from services.evaluate.report import Cut, Figures, Report, Target, build_report
 from services.evaluate.service import Evaluated, EvaluationError, Span, evaluate, moment
@@ -71,6 +71,14 @@ def evaluate_file(
         Path | None,
         typer.Option(help="Write what is said of each customer at the cut to this CSV file."),
     ] = None,
+    anchors: Annotated[
+        bool,
+        typer.Option("--anchors", help="Beside MBG/NBD and LightGBM, retrained every 28 days."),
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a page with plots of AUC over time and of reliability."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell how well a history's churn would have been foreseen, event by event.
@@ -81,6 +89,8 @@ def evaluate_file(
     began = time.perf_counter()
     if predictions is not None and cut is None:
         raise typer.BadParameter("--predictions needs --cut: when to predict")
+    if anchors:
+        check_batch_models()
     policy = _policy(horizon, cadence)
     with EventSpool() as spool:
         _read(file, mapping, spool)
@@ -90,10 +100,14 @@ def evaluate_file(
     _warn(found)
     if predictions is not None and found.cut is not None:
         write_predictions(predictions, found.cut)
-    days = policy.horizon_days
-    at_cut = anchor_models.cheap(found.cut.base, days) if found.cut else None
-    at_labels = anchor_models.cheap(found.labels, days)
-    report = build_report(found, time.perf_counter() - began, at_labels, at_cut)
+    seconds = time.perf_counter() - began
+    beside = Anchors(found.labels, policy.horizon_days, batch=anchors)
+    at_cut = beside.at_cut(found.cut) if found.cut else None
+    report = build_report(found, seconds, beside.at_labels(), at_cut)
+    if html is not None:
+        from services.evaluate.html import write_page
+
+        write_page(html, report, file.name)
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
     else:

@@ -1,26 +1,147 @@
-"""What else could be said of the same snapshots: simpler models, and batch models."""
+"""What else could have been said of the same snapshots: simpler models, and batch models.
+
+Each anchor is as honest as the model beside it: what is said of a snapshot comes of what was known
+when it was taken. Batch models are trained anew every four weeks, and at the cut.
+"""
 
 from __future__ import annotations
 
-from services.evaluate.report import Said
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import numpy as np
+
+from services.evaluate.service import AtCut, EvaluationError
 from shared.domain.features import FEATURES, Floats
 from shared.domain.forecasts import Base, Labels
+from shared.domain.policy import DAY_MS
 
-_RECENCY = FEATURES.index("recency")
+RETRAIN_MS: Final = 28 * DAY_MS
+#: By what customers are ranked (the larger, the likelier silent), and the probability of silence.
+Said = tuple[Floats, Floats]
+
+_RECENCY: Final = FEATURES.index("recency")
+_PLAN: Final = FEATURES.index("plan")
 
 
-def cheap(found: Labels | Base, horizon_days: float) -> dict[str, Said]:
-    """Return what needs no training.
+class Known(Protocol):
+    """What `Labels` and `Base` have in common."""
 
-    ``recency`` says r / (r + H) after r days of silence; ``heuristic`` is what a scorer serves
-    until its model is better (`shared.domain.hazard`).
+    @property
+    def features(self) -> Floats:
+        """What is known of customers, (n, F)."""
+
+    @property
+    def heuristic(self) -> Floats:
+        """Return the heuristic's probability of silence (n,)."""
+
+
+class BatchModel(Protocol):
+    """A model that is trained as a whole."""
+
+    def say(self, features: Floats) -> Said:
+        """Return what it says of customers (n, F)."""
+
+
+#: Trains on the labels whose outcome was known by a time, and on all snapshots taken by then;
+#: None while there are too few.
+Train = Callable[[Labels, Labels], BatchModel | None]
+
+
+class Anchors:
+    """Tells what each anchor says.
+
+    Parameters
+    ----------
+    labels
+        Of the whole history.
+    horizon_days
+        H.
+    batch
+        Whether to train batch models too.
+
     """
-    recency = found.features[:, _RECENCY]
-    return {
-        "recency": _as_rank(recency / (recency + horizon_days)),
-        "heuristic": _as_rank(found.heuristic),
+
+    def __init__(self, labels: Labels, horizon_days: float, *, batch: bool) -> None:
+        self._labels = labels
+        self._horizon = horizon_days
+        self._models = _batch_models(labels, horizon_days) if batch else {}
+
+    def at_labels(self) -> dict[str, Said]:
+        """Return what was said of each label's snapshot, (n,)."""
+        batch = {name: self._in_turn(train) for name, train in self._models.items()}
+        return self._cheap(self._labels) | batch
+
+    def at_cut(self, cut: AtCut) -> dict[str, Said]:
+        """Return what was said of each customer at the cut, (n,)."""
+        found = self._cheap(cut.base)
+        for name, train in self._models.items():
+            model = self._trained(train, cut.base.at)
+            found[name] = _heuristic(cut.base) if model is None else model.say(cut.base.features)
+        return found
+
+    def _cheap(self, known: Labels | Base) -> dict[str, Said]:
+        """Return what needs no training."""
+        recency = known.features[:, _RECENCY]
+        p = recency / (recency + self._horizon)
+        return {"recency": (p, p), "heuristic": _heuristic(known)}
+
+    def _in_turn(self, train: Train) -> Said:
+        """Train every four weeks, and say of each snapshot what the newest model then said."""
+        labels = self._labels
+        rank, p = (each.copy() for each in _heuristic(labels))
+        turn = labels.at // RETRAIN_MS
+        for each in np.unique(turn).tolist():
+            model = self._trained(train, each * RETRAIN_MS)
+            if model is not None:
+                now = turn == each
+                rank[now], p[now] = model.say(labels.features[now])
+        return rank, p
+
+    def _trained(self, train: Train, at: int) -> BatchModel | None:
+        labels = self._labels
+        return train(labels.where(labels.labelled_at <= at), labels.where(labels.at <= at))
+
+
+def _heuristic(known: Known) -> Said:
+    return known.heuristic, known.heuristic
+
+
+def _batch_models(labels: Labels, horizon_days: float) -> dict[str, Train]:
+    """Return the batch models that there are, by name.
+
+    Raises
+    ------
+    EvaluationError
+        A package that they need is not installed.
+
+    """
+    check_batch_models()
+    from services.evaluate.boosting import Boosting  # noqa: PLC0415 - an extra, and slow to import
+    from services.evaluate.mbg_nbd import MbgNbd  # noqa: PLC0415
+
+    found: dict[str, Train] = {
+        "mbg_nbd": lambda _, taken: MbgNbd.fit(taken, horizon_days),
+        "lightgbm": lambda known, _: Boosting.fit(known, horizon_days, plans=False),
     }
+    if bool(labels.features[:, _PLAN].any()):
+        found["lightgbm_plan"] = lambda known, _: Boosting.fit(known, horizon_days, plans=True)
+    return found
 
 
-def _as_rank(p: Floats) -> Said:
-    return p, p
+def check_batch_models() -> None:
+    """Make sure that batch models can be trained.
+
+    Raises
+    ------
+    EvaluationError
+        A package that they need is not installed.
+
+    """
+    try:
+        import lightgbm  # noqa: F401, PLC0415
+        import scipy  # noqa: F401, PLC0415
+    except (ImportError, OSError) as error:
+        raise EvaluationError(
+            f"--anchors needs LightGBM and SciPy ({error}): pip install 'tenure[anchors]'"
+        ) from None

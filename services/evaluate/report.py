@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from msgspec import Struct
 
+from services.evaluate.anchors import Said
 from services.evaluate.service import AtCut, Evaluated, moment
 from shared.domain import accuracy
 from shared.domain.accuracy import Accuracy, Bin, Floats, Mask
@@ -16,8 +17,6 @@ from shared.domain.forecasts import Forecast, Labels, Outcome
 from shared.domain.policy import DAY_MS
 
 WINDOW_MS: Final = 28 * DAY_MS  # of the figures over time
-#: What silence is ranked by (the larger, the likelier), and with which probability.
-Said = tuple[Floats, Floats]
 Anchors = Mapping[str, Said]
 
 

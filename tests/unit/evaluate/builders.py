@@ -34,16 +34,26 @@ def write_csv(path: Path, rows: list[Row]) -> Path:
     return path
 
 
+def purchases(rows: list[Row]) -> list[tuple[int, bytes]]:
+    """Return the time and the event in JSON of each order."""
+    return [
+        (row[1], json.dumps(event).encode()) for row, event in zip(rows, _events(rows), strict=True)
+    ]
+
+
 def write_ndjson(path: Path, rows: list[Row], *others: dict[str, Any]) -> Path:
-    events = [
+    path.write_text("".join(json.dumps(each) + "\n" for each in [*_events(rows), *others]))
+    return path
+
+
+def _events(rows: list[Row]) -> list[dict[str, Any]]:
+    return [
         {
             "specversion": "1.0", "type": "tenure.purchase", "source": "shop", "id": str(number),
             "subject": customer, "time": rfc3339(at), "data": {"amount": amount},
         }
         for number, (customer, at, amount) in enumerate(rows, 2)
     ]  # fmt: skip
-    path.write_text("".join(json.dumps(each) + "\n" for each in [*events, *others]))
-    return path
 
 
 def write_parquet(path: Path, rows: list[Row]) -> Path:

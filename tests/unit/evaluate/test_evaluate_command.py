@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,35 @@ def test_a_horizon_that_is_not_over_is_predicted_and_not_measured(
     assert not cut["known"]
     assert (cut["n"], cut["auc"]) == (0, None)
     assert len(read(target)) == cut["customers"] > 20
+
+
+def test_the_page_has_plots_and_asks_no_other_host(
+    tenure: Tenure, shop: str, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    report = tenure.report(shop, *MAP, *SPAN, *CUT, "--html", str(page))
+    text = page.read_text()
+    assert text.count("Plotly.newPlot(") == 2
+    assert f"{report['prequential']['auc']:.3f}" in text
+    assert f"{report['cut']['auc']:.3f}" in text
+    outside = re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=[\"'](?!data:)", text)
+    assert not outside
+
+
+def test_spend_at_the_cut_is_ranked_and_added_up(tenure: Tenure, shop: str, tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+    spend = tenure.report(shop, *MAP, *SPAN, *CUT, "--predictions", str(target))["cut"]["spend"]
+    paid = dict.fromkeys((row["customer_id"] for row in read(target)), 0.0)
+    for customer, at, amount in orders():
+        if CUT_AT < at <= CUT_AT + 14 * DAY_MS and customer in paid:
+            paid[customer] += amount
+    expected = {row["customer_id"]: float(row["expected_spend"]) for row in read(target)}
+    assert spend["realised"] == pytest.approx(sum(paid.values()))
+    assert spend["predicted"] == pytest.approx(sum(expected.values()))
+    best = sorted(expected, key=lambda one: -expected[one])[: -(-len(expected) // 10)]
+    top = sum(paid[one] for one in best) / sum(paid.values())
+    assert spend["top_decile_share"] == pytest.approx(top)
+    assert all(float(row["clv"]) >= 0 for row in read(target))
 
 
 def test_figures_for_people(tenure: Tenure, shop: str) -> None:
