@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import or_
 from typing import Final
 
 import numpy as np
@@ -203,16 +205,17 @@ class Partition:
 
     def _take_in(self, work: _Work, models: Mapping[int, Served]) -> None:
         """Take in a batch's events, cut where all customers may be scored."""
-        start = 0
-        for number, event in enumerate(work.batch.events):
-            if work.marks[number] or isinstance(event, ModelActivated):
-                self._take_events(work, start, number + 1)
-                start = number + 1
-            if work.marks[number]:
+        start, events, marked = 0, work.batch.events, work.marks.tolist()
+        activating = [type(event) is ModelActivated for event in events]
+        for number in compress(range(len(events)), map(or_, marked, activating)):
+            self._take_events(work, start, number + 1)
+            start = number + 1
+            if marked[number]:
                 self._tell_untold(number, work)
+            event = events[number]
             if isinstance(event, ModelActivated):
                 self._activate(event.data.version, models, number, work)
-        self._take_events(work, start, len(work.batch.events))
+        self._take_events(work, start, len(events))
 
     def _take_events(self, work: _Work, first: int, end: int) -> None:
         """Take the steps of the events numbered ``first`` to ``end``, and of time."""
