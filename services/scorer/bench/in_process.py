@@ -16,13 +16,13 @@ from shared.domain.policy import Policy
 _RECORDS_A_FOLD = 20
 
 
-def fold(workload: Workload, events: int, now: float) -> float:
+def fold(workload: Workload, events: int, now: float, a_second: float) -> float:
     """Return CPU seconds for folding ``events`` events, outputs encoded; warm-up not counted."""
     owner = owner_of(workload.partitions)
     policy = Policy()
     partitions = [Partition(number, owner, policy) for number in range(workload.partitions)]
     _apply(partitions, workload.warm_up(now - 3600), policy)
-    records = list(workload.stream(events, now))
+    records = list(workload.stream(events, now, a_second))
     started = time.process_time()
     _apply(partitions, records, policy)
     return time.process_time() - started

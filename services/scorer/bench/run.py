@@ -1,8 +1,12 @@
 """``tenure bench scorer``: from Kafka to scores with durable state, on one core.
 
-Three things are measured in one run, on the same events: the scorer as it is deployed (a process
-of its own, pinned to one core, reading a backlog from a real Kafka, every state and score durable
-in transactions); the plain idiom of Faust; and the same fold with no Kafka at all.
+Measured in one run: the scorer as it is deployed (a process of its own, pinned to one core, reading
+a backlog from a real Kafka, every state and score durable in transactions); the plain idiom of
+Faust; and the same fold with no Kafka at all.
+
+The scorer is fed twice: with events that happened as fast as it should keep up with, and with ones
+that happened so slowly that each is told of at once (`shared.domain.telling`): what it costs to
+show every event in a score, which is how fast a backlog of a quiet stream is caught up with.
 """
 
 from __future__ import annotations
@@ -31,6 +35,10 @@ from shared.settings import Settings, load_settings
 
 _PORT: Final = 18012
 _PATIENCE_S: Final = 300.0
+#: Events a second, by their own times: what the scorer should keep up with, and few enough to be
+#: told of at once.
+_BUSY: Final = 50_000.0
+_QUIET: Final = 500.0
 _COUNTERS: Final = re.compile(
     r'^(tenure_scorer_events_total\{outcome="applied"\}|process_cpu_seconds_total) (\S+)$',
     re.MULTILINE,
@@ -55,7 +63,7 @@ class _Sample(Struct, frozen=True):
 def bench_scorer(
     events: int, customers: int, record_events: int, progress: Callable[[str], None]
 ) -> list[Measured]:
-    """Run all three and return what was measured, the scorer first."""
+    """Run all of it and return what was measured, the scorer first."""
     workload = Workload(customers=customers, record_events=record_events)
     with EmbeddedKafka() as kafka, _on_core(0):
         settings = load_settings(
@@ -68,33 +76,45 @@ def bench_scorer(
         progress("Faust's own idiom: one record and one table write an event")
         plain = _plain_faust(settings, min(events, 20_000), workload)
         progress(f"the scorer: {events:,} events of {customers:,} customers")
-        scorer = _scorer(settings, workload, events)
+        now = time.time()
+        _warm_up(settings, workload, now - 3600)
+        busy = workload.stream(events, now - 600, _BUSY)
+        scorer = _scorer("scorer, durable on Kafka", settings, busy, events)
+        some = events // 4
+        progress(f"the scorer: {some:,} events that are told of at once")
+        quiet = workload.stream(some, now - 500, _QUIET, seed=2)
+        telling = _scorer("the same, each event told at once", settings, quiet, some)
     progress("the same fold without Kafka")
     with _on_core(0):
-        seconds = in_process.fold(workload, events, time.time())
+        seconds = in_process.fold(workload, events, now, _BUSY)
     fold = Measured("in-process fold", events, events / seconds, seconds / events * 1e6)
-    return [scorer, plain, fold]
+    return [scorer, telling, plain, fold]
 
 
-def _scorer(settings: Settings, workload: Workload, events: int) -> Measured:
-    now = time.time()
-    _produce(settings, workload.warm_up(now - 3600))
+def _warm_up(settings: Settings, workload: Workload, start: float) -> None:
+    """Have the scorer know all customers."""
+    _produce(settings, workload.warm_up(start))
     with _process("-m", "services.scorer", env=_environment(settings)):
         _sample_until(workload.customers)
+
+
+def _scorer(
+    name: str, settings: Settings, records: Iterable[tuple[int, bytes]], events: int
+) -> Measured:
     # A backlog: what is measured is the scorer, not the producer.
-    _produce(settings, workload.stream(events, now - 600))
+    _produce(settings, records)
     with _process("-m", "services.scorer", env=_environment(settings)):
         samples = _sample_until(events)
-    return _measured(samples, events)
+    return _measured(name, samples, events)
 
 
-def _measured(samples: list[_Sample], events: int) -> Measured:
+def _measured(name: str, samples: list[_Sample], events: int) -> Measured:
     """Measure from a tenth of the way on, when start-up is over, to the end."""
     first = next(sample for sample in samples if sample.applied >= events / 10)
     last = samples[-1]
     done = last.applied - first.applied
     return Measured(
-        "scorer, durable on Kafka",
+        name,
         events,
         done / (last.at - first.at),
         (last.cpu - first.cpu) / done * 1e6,
@@ -106,7 +126,7 @@ def _plain_faust(settings: Settings, events: int, workload: Workload) -> Measure
     _create(settings, topic, workload.partitions)
     _create(settings, f"{table}-counts-changelog", workload.partitions)
     single = Workload(workload.customers, workload.partitions, record_events=1)
-    records = single.stream(events, time.time())
+    records = single.stream(events, time.time(), _BUSY)
     _produce(settings, ((partition, value[1:-1]) for partition, value in records), topic)
     arguments = (settings.kafka_bootstrap_servers, topic, table, str(events))
     output = subprocess.run(  # noqa: S603  # our own module

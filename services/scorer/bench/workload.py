@@ -15,6 +15,10 @@ _EVENT = (
 )
 
 
+#: More than the events of one stream: their ids begin at a multiple of it.
+_IDS = 1_000_000_000
+
+
 @dataclass(frozen=True)
 class Workload:
     """How many events of how many customers, and how they are put into records.
@@ -25,26 +29,34 @@ class Workload:
         How many; customers are drawn at random, the partition is the one they hash to.
     record_events
         Events in one record.
-    seed
-        Same seed, same events.
 
     """
 
     customers: int = 100_000
     partitions: int = 4
     record_events: int = 200
-    seed: int = 1
 
     def warm_up(self, start: float) -> Iterator[tuple[int, bytes]]:
         """Yield one event of each customer, a hundred a second from ``start`` (epoch seconds)."""
         ids = (self._customer(number) for number in range(self.customers))
-        yield from self._records(ids, first_id=0, start=start, a_second=100.0)
+        yield from self._records(ids, 0, start, a_second=100.0)
 
-    def stream(self, events: int, start: float) -> Iterator[tuple[int, bytes]]:
-        """Yield ``events`` events of customers drawn at random, a thousand a second."""
-        draw = random.Random(self.seed)  # noqa: S311  # no secret
+    def stream(
+        self, events: int, start: float, a_second: float, seed: int = 1
+    ) -> Iterator[tuple[int, bytes]]:
+        """Yield events of customers drawn at random; another seed, other events.
+
+        Parameters
+        ----------
+        events
+            How many.
+        start, a_second
+            When they happened: epoch seconds of the first, and how many in a second.
+
+        """
+        draw = random.Random(seed)  # noqa: S311  # no secret
         ids = (self._customer(draw.randrange(self.customers)) for _ in range(events))
-        yield from self._records(ids, first_id=self.customers, start=start, a_second=1000.0)
+        yield from self._records(ids, seed * _IDS, start, a_second)
 
     def _customer(self, number: int) -> str:
         return f"customer-{number:08d}"
