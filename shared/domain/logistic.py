@@ -1,4 +1,8 @@
-"""A logistic regression that learns one label at a time with River, and says what it knows."""
+"""A logistic regression that learns one label at a time with River, and says what it knows.
+
+River is imported by the first that learns: it takes seconds, most of them SciPy's, and who types
+`tenure --help` shall not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from river import linear_model, optim, preprocessing, utils
 
 Floats = NDArray[np.float64]
 
@@ -54,6 +57,8 @@ class Scaler:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
+        from river import preprocessing
+
         # River leaves these methods untyped.
         self._scaler: Any = preprocessing.StandardScaler()
 
@@ -112,6 +117,8 @@ class Logistic:
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
+        from river import linear_model, optim
+
         self._names = names
         # River leaves its methods untyped.
         self._rate = optim.schedulers.Constant(_PACE)
@@ -188,6 +195,8 @@ class Logistic:
         self.labels, self.positives = state["labels"], state["positives"]
         if not self.labels:
             return
+        from river import utils
+
         # No public way to set them: `initializer` only fills weights that are asked for first.
         self._logistic._weights = utils.VectorDict(  # noqa: SLF001
             dict(zip(self._names, state["weights"], strict=True))

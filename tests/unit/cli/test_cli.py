@@ -1,6 +1,7 @@
 """The command line: what it prints, and how it ends."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -123,3 +124,10 @@ def test_an_error_of_ours_is_a_tenure_error() -> None:
 
     assert issubclass(UnknownSchemaError, TenureError)
     assert issubclass(TopicsError, TenureError)
+
+
+def test_nobody_waits_for_what_only_some_commands_need() -> None:
+    slow = "{'river', 'scipy', 'pandas', 'sklearn', 'plotly', 'faust', 'nicegui'}"
+    loaded = f"import sys, services.cli; print(sorted({slow} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, check=True)
+    assert found.stdout.decode().strip() == "[]"
