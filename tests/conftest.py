@@ -11,6 +11,13 @@ from shared.adapters.embedded_kafka import EmbeddedKafka
 pytest_plugins = ["tests.database_fixtures"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer what takes too long for every day."""
+    parser.addoption(
+        "--long-faults", action="store_true", help="more events and more faults in tests/faults"
+    )
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[EmbeddedKafka]:
     """One real broker for the whole session; name what you put on it after `prefix`."""

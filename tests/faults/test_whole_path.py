@@ -1,0 +1,121 @@
+"""Events in, triggers out, while scorers are killed, paused and fenced and the changelog compacted.
+
+`after` is one deployment that went through all of it; every test looks for one promise in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+import pytest
+
+from services.campaigner.bootstrap import wall_clock
+from services.scorer.ports import Restored
+from shared import topics
+from shared.domain.campaign_outputs import Decision, Trigger
+from tests.faults.expected import decisions, sums
+from tests.faults.scenario import EXPECTED_EXITS, Aftermath, wait_for
+from tests.support.oracle import (
+    Expected,
+    assert_same_outputs,
+    assert_same_states,
+    scores,
+    trainings,
+    transitions,
+)
+
+pytestmark = [
+    pytest.mark.kafka,
+    pytest.mark.faults,
+    pytest.mark.slow,
+    pytest.mark.timeout(1_200),
+]
+
+
+def test_every_fault_was_met(after: Aftermath) -> None:
+    kinds = Counter(fault.split(" one")[0].split(" other")[0] for fault in after.faults)
+    assert kinds["kill -9"] >= 6
+    assert kinds["SIGSTOP"] == kinds["compaction"] == 1
+    for exits in after.exits.values():
+        assert exits.count(-9) >= 3
+        assert set(exits) <= EXPECTED_EXITS
+
+
+def test_every_accepted_event_is_in_the_state_once(
+    after: Aftermath, states: list[Restored]
+) -> None:
+    """Counted without our code: events and money of each customer."""
+    assert sums(states) == after.accepted.sums()
+
+
+def test_what_became_of_each_event_adds_up(after: Aftermath, states: list[Restored]) -> None:
+    counts = [one.position.counts for one in states]
+    assert sum(one.applied for one in counts) == len(after.accepted.by_id)
+    assert sum(one.dead_letters for one in counts) == after.garbage
+    for one in counts:
+        parts = one.applied + one.duplicates + one.dead_letters + one.misplaced + one.controls
+        assert one.accepted == parts
+
+
+def test_states_are_those_of_an_undisturbed_fold(
+    states: list[Restored], expected: list[Expected]
+) -> None:
+    for found, wanted in zip(states, expected, strict=True):
+        assert found.position == wanted.position
+        assert_same_states(found.table, wanted.partition.table)
+
+
+def values(after: Aftermath, topic: topics.Topic, partition: int | None = None) -> list[bytes]:
+    return [record.value for record in after.read(topic, partition)]
+
+
+def test_every_output_left_once(after: Aftermath, expected: list[Expected]) -> None:
+    assert sum(len(one.scores) for one in expected) > 1_000
+    for number, wanted in enumerate(expected):
+        history = scores(values(after, topics.SCORE_HISTORY, number))
+        assert_same_outputs(history, wanted.scores)
+        profiles = scores(values(after, topics.CUSTOMER_SCORES, number))
+        assert {one.customer: one for one in profiles} == {
+            one.customer: one for one in wanted.scores
+        }
+        moves = transitions(values(after, topics.LIFECYCLE_TRANSITIONS, number))
+        assert_same_outputs(moves, wanted.transitions)
+    examples = [
+        one for each in trainings(values(after, topics.TRAINING_EXAMPLES)) for one in each.examples
+    ]
+    assert_same_outputs(examples, [one for each in expected for one in each.examples])
+
+
+def test_every_dead_letter_left_once(after: Aftermath, expected: list[Expected]) -> None:
+    def place(headers: dict[str, bytes]) -> tuple[int, int]:
+        return int(headers["partition"]), int(headers["offset"])
+
+    found = [place(dict(one.headers)) for one in after.read(topics.DEAD_LETTER)]
+    wanted = [(one.partition, one.offset) for each in expected for one in each.letters]
+    assert sorted(found) == sorted(wanted)
+    assert len(found) == after.garbage
+
+
+def test_every_expected_trigger_left_once(after: Aftermath, expected: list[Expected]) -> None:
+    wanted = decisions(after.cluster, [one.scores for one in expected], wall_clock())
+    outcomes = {one.id: one.outcome for one in wanted}
+    assert len(outcomes) == len(wanted)
+    fired = {one.id for one in wanted if one.outcome == "fired"}
+    assert len(fired) > 20
+    assert {"fired", "held_out"} <= set(outcomes.values())
+    wait_for(lambda: fired <= set(triggers(after)), "every trigger is there")
+    assert Counter(triggers(after)) == Counter(fired)
+    wait_for(lambda: len(decided(after)) >= len(wanted), "every decision is there")
+    assert Counter(decided(after)) == Counter(outcomes.items())
+
+
+def decided(after: Aftermath) -> list[tuple[str, str]]:
+    found = after.cluster.read(topics.CAMPAIGN_DECISIONS)
+    decisions_ = [msgspec.json.decode(one.value, type=Decision) for one in found]
+    return [(one.id, one.outcome) for one in decisions_]
+
+
+def triggers(after: Aftermath) -> list[str]:
+    found = after.cluster.read(topics.RETENTION_TRIGGERS)
+    return [msgspec.json.decode(one.value, type=Trigger).decision for one in found]
