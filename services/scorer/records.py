@@ -6,7 +6,8 @@ written, and the partition would stand still for ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
@@ -14,11 +15,14 @@ import msgspec
 from shared import topics
 from shared.domain.customer import CustomerTable
 from shared.domain.emission import Effects
-from shared.domain.outputs import Clock, DeadLetter, Example, Training, Watermark
+from shared.domain.outputs import Clock, DeadLetter, Example, Identity, Training, Watermark
 from shared.domain.position import Position
 
 #: Key of the record that says up to where the states stand; no customer id has a control character.
 POSITION_KEY: Final = b"\0position"
+#: Header of an event that another partition moved to its own: partition, offset and index there.
+_MOVED_FROM: Final = "tenure-moved-from"
+_PLACE: Final = re.compile(rb"(\d{1,18})/(\d{1,18})/(\d{1,18})")
 _CLOCK_KEY: Final = "\0clock/{}"
 _MODEL: Final = b"churn"
 #: An example takes about 600 bytes, a record of a topic 1 MiB by default.
@@ -134,11 +138,20 @@ def _chunks(items: list[_T], size: int) -> Iterator[tuple[list[_T], list[_T]]]:
         yield items[start : start + size], items[start + size :]
 
 
+def moved_from(headers: Iterable[tuple[str, bytes]]) -> Identity | None:
+    """Return where a record was found that another partition moved here; None for all others."""
+    for name, value in headers or ():
+        if name == _MOVED_FROM and (place := _PLACE.fullmatch(value)):
+            return Identity(*map(int, place.groups()))
+    return None
+
+
 def _misplaced(effects: Sequence[Effects]) -> list[Write]:
     """Return the events that go to where their customers are, in order."""
     found: dict[int, list[Entry]] = {}
-    for target, raw in (misplaced for one in effects for misplaced in one.misplaced):
-        found.setdefault(target, []).append(Entry(None, raw, []))
+    for target, raw, origin in (misplaced for one in effects for misplaced in one.misplaced):
+        header = f"{origin.partition}/{origin.offset}/{origin.ordinal}".encode()
+        found.setdefault(target, []).append(Entry(None, raw, [(_MOVED_FROM, header)]))
     return [Write(topics.CUSTOMER_EVENTS, target, entries) for target, entries in found.items()]
 
 

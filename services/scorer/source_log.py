@@ -12,6 +12,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.scorer.ports import Bounds
+from services.scorer.records import moved_from
 from shared import topics
 from shared.adapters.kafka_connection import connection
 from shared.domain.batch import Record
@@ -61,7 +62,7 @@ class KafkaSourceLog:
                 fetched = await consumer.getmany(tp, timeout_ms=_FETCH_MS)
                 records = fetched.get(tp, ())
                 if found := [
-                    Record(one.offset, one.timestamp, one.value)
+                    Record(one.offset, one.timestamp, one.value, moved_from(one.headers))
                     for one in records
                     if first <= one.offset < end
                 ]:

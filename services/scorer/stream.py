@@ -17,6 +17,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, EventT
 from faust.types.auth import CredentialsT
 
+from services.scorer.records import moved_from
 from services.scorer.service import ReleasedError, Scorer
 from shared import topics
 from shared.adapters.kafka_connection import connection
@@ -178,4 +179,5 @@ def _consumer(app: faust.App) -> _Consumer:
 
 def _record(event: EventT[bytes]) -> Record:
     message = event.message
-    return Record(message.offset, round(message.timestamp * 1000), message.value)
+    origin = moved_from(cast("Any", message.headers))
+    return Record(message.offset, round(message.timestamp * 1000), message.value, origin)

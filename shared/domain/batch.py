@@ -30,7 +30,7 @@ from shared.domain.events import (
 )
 from shared.domain.features import plan_codes, service_bit
 from shared.domain.identity import event_identities
-from shared.domain.outputs import DeadLetter
+from shared.domain.outputs import DeadLetter, Identity
 
 #: One event of a customer, as the fold sees it.
 EVENT: Final = np.dtype(
@@ -57,11 +57,21 @@ _plan = lru_cache(1024)(plan_codes)
 
 
 class Record(NamedTuple):
-    """A record as it was read: ``timestamp`` is the broker's append time in milliseconds."""
+    """A record as it was read.
+
+    Attributes
+    ----------
+    timestamp
+        The broker's append time in milliseconds.
+    moved_from
+        Where another partition's scorer found it, when it was one of ours on the wrong partition.
+
+    """
 
     offset: int
     timestamp: int
     value: bytes | None
+    moved_from: Identity | None = None
 
 
 @dataclass
@@ -104,6 +114,17 @@ class Batch:
     def appended(self) -> Numbers:
         """Return the append time (n,) of each event's record."""
         return np.array([record.timestamp for record in self.records], np.int64)[self.record]
+
+    def place(self, number: int) -> Identity:
+        """Return where an event stands: its record's offset, and its place within the record."""
+        offset = self.records[self.record[number]].offset
+        return Identity(self.partition, offset, self.index[number] or 0)
+
+    def leave_out(self, records: list[int]) -> int:
+        """Forget the events of some records, by number; return how many they were."""
+        gone = np.isin(self.record, records)
+        _keep(self, ~gone)
+        return int(np.count_nonzero(gone))
 
     def original(self, number: int) -> bytes:
         """Return the bytes of an event as they came."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import repeat
 from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,14 @@ TRANSITION, SCORE = 2 * PENDING, 2 * PENDING + 1
 Place = tuple[int, int, int, int, int]
 
 
+class Misplaced(NamedTuple):
+    """An event whose customer belongs to another partition: to where, as it came, from where."""
+
+    partition: int
+    value: bytes
+    origin: Identity
+
+
 @dataclass
 class Effects:
     """What a batch changes outside the partition's memory; all of it becomes durable at once.
@@ -41,7 +49,7 @@ class Effects:
     states
         Changelog records (key, value).
     misplaced
-        Events whose customers belong to other partitions: (partition, original bytes).
+        Events whose customers belong to other partitions.
     refused_models
         Versions that were to be activated and are not to be had.
     example_of
@@ -54,7 +62,7 @@ class Effects:
     transitions: list[Transition] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
-    misplaced: list[tuple[int, bytes]] = field(default_factory=list)
+    misplaced: list[Misplaced] = field(default_factory=list)
     refused_models: list[int] = field(default_factory=list)
     clock: Clock | None = None
     example_of: list[int] = field(default_factory=list)

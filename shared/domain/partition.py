@@ -23,7 +23,7 @@ import numpy as np
 from shared.domain import fold, labels, lifecycle, telling
 from shared.domain.batch import Batch, Events, Numbers, columns
 from shared.domain.customer import CustomerTable, Indices
-from shared.domain.emission import EVENT, MODEL, REVIEW, SETTLE, Effects, Emission, Step
+from shared.domain.emission import EVENT, MODEL, REVIEW, SETTLE, Effects, Emission, Misplaced, Step
 from shared.domain.events import Account, Event, ModelActivated, epoch_ms
 from shared.domain.features import Millis
 from shared.domain.outputs import Clock
@@ -144,6 +144,7 @@ class Partition:
         self.now = position.now
         self.offset = position.offset
         self._busy = position.busy
+        self._moved = dict(position.moved)
         self._owner = owner
         self._policy = policy
         scoring = Rehearsal if rehearsal else Scoring
@@ -160,7 +161,8 @@ class Partition:
     @property
     def position(self) -> Position:
         """Up to where the state stands."""
-        return Position(self.offset, self.now, self.model.version, copy(self.counts), self._busy)
+        counts, moved = copy(self.counts), dict(self._moved)
+        return Position(self.offset, self.now, self.model.version, counts, self._busy, moved)
 
     def stages(self) -> dict[str, int]:
         """Count customers by stage."""
@@ -180,9 +182,10 @@ class Partition:
             missing is refused, and the model in use goes on.
 
         """
+        self.counts.accepted += batch.seen
+        self._leave_out_moved_again(batch)
         work = self._work(batch)
         slot_before = self.now // SLOT_MS
-        self.counts.accepted += batch.seen
         self.counts.dead_letters += len(batch.letters)
         self._take_in(work, models)
         self.offset = batch.records[-1].offset + 1
@@ -192,6 +195,19 @@ class Partition:
         if self._scoring.is_read:
             work.effects.states = self.table.encode(work.touched())
         return work.effects
+
+    def _leave_out_moved_again(self, batch: Batch) -> None:
+        """Count what was moved here before as repeated, though it may be too old to recognise."""
+        again = []
+        for number, record in enumerate(batch.records):
+            if (origin := record.moved_from) is not None:
+                last = self._moved.get(origin.partition)
+                if last is not None and origin <= last:
+                    again.append(number)
+                else:
+                    self._moved[origin.partition] = origin
+        if again:
+            self.counts.duplicates += batch.leave_out(again)
 
     def _work(self, batch: Batch) -> _Work:
         """Tell each event's time, never back and never ahead of the append, and who is told."""
@@ -255,7 +271,8 @@ class Partition:
                     found[customer] = n
                 else:
                     self.counts.misplaced += 1
-                    work.effects.misplaced.append((owner, work.batch.original(first + n)))
+                    origin, raw = work.batch.place(first + n), work.batch.original(first + n)
+                    work.effects.misplaced.append(Misplaced(owner, raw, origin))
         return found
 
     def _add(self, newcomers: dict[str, int], now: Millis) -> None:

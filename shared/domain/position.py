@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from shared.domain.outputs import Identity
+
 
 class Counts(Struct):
     """What became of the events of a partition, since the beginning of its log.
@@ -35,6 +37,10 @@ class Position(Struct, frozen=True):
         Version of the model in use.
     busy
         How many events the second of ``now`` has had.
+    moved
+        The last event that each other partition moved here. They come in the order in which that
+        partition found them, so what is not behind the last one is there already: its log was
+        read again from the beginning.
 
     """
 
@@ -43,3 +49,4 @@ class Position(Struct, frozen=True):
     model: int = 0
     counts: Counts = field(default_factory=Counts)
     busy: int = 0
+    moved: dict[int, Identity] = {}  # msgspec copies it

@@ -12,13 +12,13 @@ import pytest
 
 from services.scorer.memory import MemoryPartitionStore, MemoryStateStore
 from services.scorer.ports import OwnershipLostError, PartitionStore, StateStore
-from services.scorer.records import Entry, writes
+from services.scorer.records import Entry, moved_from, writes
 from services.scorer.state_store import KafkaPartitionStore, KafkaStateStore
 from shared import topics
 from shared.adapters.embedded_kafka import EmbeddedKafka
 from shared.domain.batch import read_batch
 from shared.domain.customer import CustomerTable, describe
-from shared.domain.emission import Effects
+from shared.domain.emission import Effects, Misplaced
 from shared.domain.learner import Learner
 from shared.domain.outputs import (
     Clock,
@@ -215,19 +215,29 @@ async def test_dead_letters_keep_their_bytes_and_say_why_and_whence(bench: Bench
     assert dict(second.headers)["index"] == b""
 
 
+def misplaced(partition: int, value: bytes, index: int = 0) -> Misplaced:
+    return Misplaced(partition, value, Identity(0, 7, index))
+
+
+@pytest.mark.parametrize("value", [b"", b"1/2", b"1/2/3/4", b"-1/2/3", b"1/2/x", b"9" * 99])
+def test_a_header_that_names_no_place_is_as_none(value: bytes) -> None:
+    assert moved_from([("other", b"1/2/3"), ("tenure-moved-from", value)]) is None
+    assert moved_from([("tenure-moved-from", b"1/2/3")]) == Identity(1, 2, 3)
+
+
 async def test_what_is_misplaced_goes_to_its_partition_in_order(bench: Bench) -> None:
     store = await opened(bench)
-    misplaced = [(1, b"one"), (0, b"two"), (1, b"three")]
-    await store.commit(
-        [Effects(misplaced=misplaced), Effects(misplaced=[(1, b"four")])], Position()
-    )
+    first = [misplaced(1, b"one"), misplaced(0, b"two", 1), misplaced(1, b"three", 2)]
+    second = [misplaced(1, b"four", 3)]
+    await store.commit([Effects(misplaced=first), Effects(misplaced=second)], Position())
     await store.close()
     assert [one.value for one in bench.read(topics.CUSTOMER_EVENTS, 1)] == [
         b"one",
         b"three",
         b"four",
     ]
-    assert [one.value for one in bench.read(topics.CUSTOMER_EVENTS, 0)] == [b"two"]
+    (two,) = bench.read(topics.CUSTOMER_EVENTS, 0)
+    assert (two.key, two.value, moved_from(two.headers)) == (None, b"two", Identity(0, 7, 1))
 
 
 async def test_whoever_comes_later_shuts_the_former_owner_out(bench: Bench) -> None:
@@ -249,7 +259,7 @@ async def test_whoever_comes_later_shuts_the_former_owner_out(bench: Bench) -> N
 
 async def test_a_commit_that_is_killed_half_way_leaves_nothing(bench: Bench) -> None:
     partition, effects = folded()
-    effects.misplaced.append((1, b"elsewhere"))
+    effects.misplaced.append(misplaced(1, b"elsewhere"))
     killed = await opened(bench)
     await killed.commit([Effects()], Position(offset=1))
     await bench.kill_within_commit(killed, effects, partition.position)
@@ -261,7 +271,7 @@ async def test_a_commit_that_is_killed_half_way_leaves_nothing(bench: Bench) -> 
     assert bench.read(topics.CUSTOMER_EVENTS, 1) == []
     await store.commit([effects], partition.position)
     await store.close()
-    assert bench.read(topics.CUSTOMER_EVENTS, 1) == [Entry(None, b"elsewhere", [])]
+    assert [one.value for one in bench.read(topics.CUSTOMER_EVENTS, 1)] == [b"elsewhere"]
 
 
 async def test_nothing_is_committed_before_a_restore_or_after_closing(bench: Bench) -> None:
@@ -277,7 +287,9 @@ async def test_nothing_is_committed_before_a_restore_or_after_closing(bench: Ben
 
 
 async def test_the_position_survives_with_all_its_counts(bench: Bench) -> None:
-    position = Position(2**40, 2**42, 12, Counts(8, 7, 6, 5, 4, 3, 2, 1))
+    position = Position(
+        2**40, 2**42, 12, Counts(8, 7, 6, 5, 4, 3, 2, 1), 9, {3: Identity(3, 2**41, 5)}
+    )
     store = await opened(bench)
     await store.commit([Effects()], position)
     await store.close()
@@ -304,7 +316,7 @@ async def test_the_largest_dead_letter_and_misplaced_event_can_be_written(bench:
     largest = b"x" * (topics.LARGEST_EVENTS_BYTES - 100)  # what Kafka adds to a record alone
     letter = DeadLetter(largest, "InvalidEventError", "f" * 9_999, "r" * 5_000_000, "", 0, 1, None)
     store = await opened(bench)
-    await store.commit([Effects(letters=[letter], misplaced=[(1, largest)])], Position())
+    await store.commit([Effects(letters=[letter], misplaced=[misplaced(1, largest)])], Position())
     await store.close()
     (found,) = bench.read(topics.DEAD_LETTER)
     assert found.value == largest

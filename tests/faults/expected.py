@@ -11,6 +11,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 from services.campaigner.campaign_file import read_campaigns
 from services.scorer.bootstrap import owner_of
 from services.scorer.ports import Restored
+from services.scorer.records import moved_from
 from services.scorer.state_store import KafkaStateStore
 from shared import topics
 from shared.domain.batch import Record
@@ -81,7 +82,7 @@ def log(cluster: Cluster, number: int, end: int) -> Iterable[Record]:
     """Return the records of a partition of ``customer-events``, read with kafka-python."""
     for one in cluster.read(topics.CUSTOMER_EVENTS, number):
         if one.offset < end:
-            yield Record(one.offset, one.timestamp, one.value)
+            yield Record(one.offset, one.timestamp, one.value, moved_from(one.headers))
 
 
 def decisions(cluster: Cluster, partitions: Sequence[Sequence[Score]], now: int) -> list[Decision]:

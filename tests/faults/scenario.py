@@ -60,7 +60,7 @@ OF_SCORERS = (
     topics.CHURN_MODELS,
     topics.DEAD_LETTER,
 )
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
 
 
 @dataclass(frozen=True)

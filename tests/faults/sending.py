@@ -15,7 +15,7 @@ from tests.faults.traffic import Accepted, Event, encoded
 from tests.faults.watch import Watch
 
 _BATCH = {"content-type": "application/cloudevents-batch+json"}
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
 #: Of so many batches one is sent twice, and one goes straight to Kafka.
 _REPEATED, _STRAIGHT = 9, 20
 

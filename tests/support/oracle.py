@@ -12,6 +12,7 @@ import numpy as np
 from services.scorer.records import Entry
 from shared.domain.batch import Record, read_batch
 from shared.domain.customer import CustomerTable, describe
+from shared.domain.emission import Misplaced
 from shared.domain.outputs import Clock, DeadLetter, Example, Identity, Score, Training, Transition
 from shared.domain.partition import Partition
 from shared.domain.policy import Policy
@@ -37,7 +38,7 @@ class Expected:
     transitions: list[Transition] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
-    misplaced: list[tuple[int, bytes]] = field(default_factory=list)
+    misplaced: list[Misplaced] = field(default_factory=list)
 
     @property
     def states(self) -> dict[bytes, bytes]:

@@ -16,7 +16,7 @@ from shared.domain.batch import Record, read_batch
 from shared.domain.calendars import Plans
 from shared.domain.churn import Scorer
 from shared.domain.customer import CustomerTable
-from shared.domain.emission import Effects
+from shared.domain.emission import Effects, Misplaced
 from shared.domain.hazard import INPUTS, PRIOR, Steps
 from shared.domain.logistic import Linear
 from shared.domain.outputs import DeadLetter, Example, Score, Transition
@@ -110,7 +110,7 @@ class History:
     transitions: list[Transition] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
-    misplaced: list[tuple[int, bytes]] = field(default_factory=list)
+    misplaced: list[Misplaced] = field(default_factory=list)
     refused_models: list[int] = field(default_factory=list)
 
     def add(self, effects: Effects) -> None:

@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given, settings
 
 from shared.domain.batch import Record, read_batch
+from shared.domain.outputs import Identity
 from shared.domain.policy import DAY_MS, MINUTE_MS, SLOT_MS
 from tests.unit.domain.happenings import MODELS, Happening, elsewhere, histories, to_records
 from tests.unit.domain.histories import (
     HOUR_MS,
     POLICY,
     T0,
+    Json,
     account,
     balanced,
     live,
@@ -128,15 +130,49 @@ def test_misplaced_events_are_handed_on_as_they_came_and_never_added() -> None:
     target = partition(owner=owner)
     history = run(target, records, [1])
     assert history.misplaced == [
-        (3, stranger.encode()),
-        (3, closed.encode()),
-        (3, f" {stranger}\n".encode()),
+        (3, stranger.encode(), Identity(0, 0, 1)),
+        (3, closed.encode(), Identity(0, 0, 3)),
+        (3, f" {stranger}\n".encode(), Identity(0, 1, 0)),
     ]
     assert target.table.ids == ["a"]
     assert set(history.changelog) == {b"a"}
     assert (target.counts.misplaced, target.counts.accepted) == (3, 5)
     assert balanced(target.counts)
     assert asked.count("a") == 1
+
+
+def moved(offset: int, event: Json, origin: Identity) -> Record:
+    return Record(offset, T0, json.dumps([event]).encode(), origin)
+
+
+def test_what_another_partition_moves_here_again_counts_once_however_old() -> None:
+    """Its scorer was rebuilt from its log, and finds the same events on the wrong partition."""
+    strangers = [purchase("a", T0 + n, 1.0, f"moved{n}") for n in range(4)]
+    places = [Identity(2, 5, 0), Identity(2, 5, 1), Identity(1, 0, 0), Identity(2, 6, 0)]
+    first = [moved(n, one, at) for n, (one, at) in enumerate(zip(strangers, places, strict=True))]
+    others = [record(4 + n, [purchase("a", T0 + n, name=f"own{n}")], T0) for n in range(40)]
+    again = [one._replace(offset=44 + n) for n, one in enumerate(first)]
+    new = moved(48, purchase("a", T0, name="new"), Identity(2, 6, 1))
+    records = [*first, *others, *again, new]
+    for cuts in ([], range(len(records)), [3, 45, 47]):
+        target = partition()
+        run(target, records, cuts)
+        assert (target.counts.applied, target.counts.duplicates) == (45, 4)
+        assert balanced(target.counts)
+        assert row_of(target, "a")["events"] == 45
+        assert target.position.moved == {1: Identity(1, 0, 0), 2: Identity(2, 6, 1)}
+        assert target.offset == 49
+
+
+def test_where_the_last_event_was_moved_from_is_part_of_the_position() -> None:
+    event = purchase("a", T0, name="moved")
+    before = partition()
+    run(before, [moved(0, event, Identity(2, 5, 0))])
+    own = [record(1 + n, [purchase("a", T0, name=f"own{n}")], T0) for n in range(40)]
+    run(before, own)
+    after = partition(table=before.table, position=before.position)
+    run(after, [moved(41, event, Identity(2, 5, 0))])
+    assert (after.counts.applied, after.counts.duplicates) == (41, 1)
 
 
 def test_misplaced_events_move_time_all_the_same() -> None:

@@ -123,4 +123,4 @@ def assert_outputs_are(stores: MemoryStateStore, expected: Expected) -> None:
     examples = [one for each in trainings(found(topics.TRAINING_EXAMPLES)) for one in each.examples]
     assert_same_outputs(examples, expected.examples)
     assert found(topics.DEAD_LETTER) == [letter.value for letter in expected.letters]
-    assert found(topics.CUSTOMER_EVENTS, 1) == [raw for _, raw in expected.misplaced]
+    assert found(topics.CUSTOMER_EVENTS, 1) == [one.value for one in expected.misplaced]
