@@ -27,6 +27,7 @@ from shared import metrics, topics
 from shared.adapters.health import Health, health_server
 from shared.adapters.kafka_admin import topic_admin
 from shared.domain.errors import TenureError
+from shared.domain.scoring import cold_model
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -91,6 +92,8 @@ async def run(
 
     """
     await asyncio.to_thread(require_topics, settings)
+    # Imports River, which takes seconds: before the group counts on us, and off the event loop.
+    await asyncio.to_thread(cold_model, settings.horizon_days)
     async with contextlib.AsyncExitStack() as stack:
         ticks = await _started(stack, KafkaTicks(settings))
         models = await _started(stack, KafkaModels(settings))

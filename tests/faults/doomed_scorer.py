@@ -36,6 +36,15 @@ PLACES = [
     "fenced", "restored", "folded", *(f"sent {topic.name}" for topic in _WRITTEN),
     "ending", "ended", "committed",
 ]  # fmt: skip
+#: Those that differ most, for every day.
+FEW_PLACES = [
+    "restored",
+    "folded",
+    "sent customer-state",
+    "sent customer-events",
+    "ending",
+    "ended",
+]
 
 
 class Failpoints:

@@ -20,7 +20,7 @@ from services.scorer.records import POSITION_KEY
 from shared import topics
 from shared.adapters.embedded_kafka import EmbeddedKafka, free_port
 from shared.domain.position import Position
-from tests.faults.doomed_scorer import PLACES
+from tests.faults.doomed_scorer import FEW_PLACES, PLACES
 from tests.faults.expected import folded, restored, sums
 from tests.faults.scenario import wait_for
 from tests.faults.traffic import Accepted, Event, encoded, history
@@ -86,10 +86,17 @@ def produce(cluster: Cluster, batches: list[list[Event]]) -> None:
     producer.close()
 
 
-def test_killed_at_every_step_everything_is_there_once(cluster: Cluster, tmp_path: Path) -> None:
+@pytest.fixture
+def places(request: pytest.FixtureRequest) -> list[str]:
+    return PLACES if request.config.getoption("--long-faults") else FEW_PLACES
+
+
+def test_killed_at_every_step_everything_is_there_once(
+    cluster: Cluster, tmp_path: Path, places: list[str]
+) -> None:
     random, log, accepted = Random(3), tmp_path / "log", Accepted()
-    batches = history(random, 40 * BATCHES_A_ROUND * len(PLACES), time.time())
-    for number, place in enumerate(PLACES):
+    batches = history(random, 40 * BATCHES_A_ROUND * len(places), time.time())
+    for number, place in enumerate(places):
         some = batches[number * BATCHES_A_ROUND :][:BATCHES_A_ROUND]
         produce(cluster, some)
         for batch in some:
