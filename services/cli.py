@@ -15,6 +15,7 @@ import typer
 
 from services.campaigner.cli import campaigns, customer, decisions
 from services.commands.bench import bench
+from services.commands.dead_letter import dead_letter
 from services.commands.demo import demo
 from services.commands.doctor import doctor
 from services.commands.evaluate import evaluate_file
@@ -46,6 +47,7 @@ app.command("evaluate")(evaluate_file)
 app.add_typer(customer)
 app.command()(decisions)
 app.add_typer(campaigns)
+app.add_typer(dead_letter)
 app.command()(topics)
 app.command()(settings)
 app.command()(doctor)

@@ -165,6 +165,9 @@ class IngestClient:
         if errors := problem.get("errors"):
             return RefusedError([_bad(each, events) for each in errors])
         detail = problem.get("detail") or answer.text[:200]
+        if answer.status_code == HTTPStatus.BAD_REQUEST and events:  # no JSON, so no list of errors
+            whole = {"reason": detail.rstrip("."), "remedy": "Send UTF-8 JSON (RFC 8259)"}
+            return RefusedError([_bad(whole | {"index": n}, events) for n in range(len(events))])
         remedy = _REMEDIES.get(HTTPStatus(answer.status_code), "See ingest's log")
         return ReplayError(f"{self._url} answered {answer.status_code}: {detail}. {remedy}")
 
@@ -186,7 +189,7 @@ def _bad(error: Mapping[str, Any], events: list[Good]) -> Bad:
         field=error.get("field", "$"),
         reason=error.get("reason", "refused"),
         remedy=error.get("remedy", ""),
-        raw=event.value.decode() if event else "",
+        raw=event.value.decode(errors="replace") if event else "",
     )
 
 

@@ -82,6 +82,8 @@ DEAD_LETTER: Final = {
     "offset": "Its offset there",
     "index": "Its place in the record's array; empty for the whole record",
     "truncated": "Present when the original was too large to keep whole: its size",
+    "replay": "Only of a note on a letter: what became of it (sending, accepted or refused)",
+    "letter": "Only of a note: the letter's offset in this topic",
 }
 
 CONTRACTS: Final = (

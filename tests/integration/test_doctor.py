@@ -106,6 +106,8 @@ def test_nobody_answers_and_settings_are_wrong(examine: Examine) -> None:
     assert code == 1
     assert "TENURE_KAFKA_BOOTSTRAP_SERVERS" in found["broker"]["text"]
     assert "topics" not in found
+    assert found["database"]["outcome"] == "ok"
+    assert not Path("tenure.db").exists()  # it only looks
     found, code = examine(partitions="none")
     assert (code, set(found)) == (1, {"settings"})
     assert "TENURE_PARTITIONS" in found["settings"]["text"]

@@ -275,3 +275,13 @@ async def test_days_pass_at_their_speed() -> None:
     for at in (DAY_MS, 2 * DAY_MS, 9 * DAY_MS):
         await pace.wait(Tick(at))
     assert clock.now == pytest.approx(1004)
+
+
+async def test_what_is_no_json_is_refused_with_the_reason_and_a_remedy() -> None:
+    problem = {"detail": "The body is no JSON: byte 0."}
+    sender = client(Ingest(httpx.Response(400, json=problem)))
+    with pytest.raises(RefusedError) as refused:
+        await sender.post([Good(7, 0, b"\xff")])
+    (bad,) = refused.value.bad
+    assert (bad.line, bad.field, bad.reason) == (7, "$", "The body is no JSON: byte 0")
+    assert bad.remedy

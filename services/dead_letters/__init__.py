@@ -1,0 +1,1 @@
+"""Dead letters: what could not be processed, read, repaired and sent once more."""

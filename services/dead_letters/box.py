@@ -1,0 +1,79 @@
+"""The topic ``dead-letter`` in Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+
+from services.dead_letters.letters import Entry, Letter, State, note, read
+from shared import topics
+from shared.adapters.kafka_connection import connection, try_access
+from shared.settings import Settings
+
+
+class LetterBox:
+    """Reads letters and notes what becomes of them. Use it as an asynchronous context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._place = TopicPartition(settings.topic(topics.DEAD_LETTER.name), 0)
+        self._producer: AIOKafkaProducer | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises
+        ------
+        KafkaAccessError
+            With the reason and the remedy.
+
+        """
+        await try_access(self._settings)
+        self._producer = AIOKafkaProducer(
+            **connection(self._settings), enable_idempotence=True, acks="all"
+        )
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Disconnect."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def letters(self) -> dict[int, Letter]:
+        """Return all letters that are there now, by number, the oldest first."""
+        return read([entry async for entry in self._entries()])
+
+    async def note(self, letter: Letter, state: State) -> None:
+        """Return when what became of a letter is written down."""
+        if self._producer is None:
+            raise RuntimeError("not connected")
+        await self._producer.send_and_wait(
+            self._place.topic, b"", partition=0, headers=note(letter.number, state)
+        )
+
+    async def _entries(self) -> AsyncIterator[Entry]:
+        consumer = AIOKafkaConsumer(
+            **connection(self._settings),
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
+        try:
+            await consumer.start()
+            consumer.assign([self._place])
+            end = (await consumer.end_offsets([self._place]))[self._place]
+            await consumer.seek_to_beginning(self._place)
+            while await consumer.position(self._place) < end:
+                found = await consumer.getmany(self._place, timeout_ms=200)
+                for record in found.get(self._place, ()):
+                    yield _entry(record)
+        finally:
+            await consumer.stop()
+
+
+def _entry(record: ConsumerRecord) -> Entry:
+    headers = {name: value.decode(errors="replace") for name, value in record.headers}
+    return Entry(record.offset, record.timestamp, headers, record.value or b"")
