@@ -6,8 +6,9 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from shared.domain.campaigns import Audience, Campaign, RiskOver
+from shared.domain.campaigns import Audience, Campaign
 from shared.domain.outputs import Cause, Identity, Profile, Reason, Score, Stage
+from shared.domain.triggers import RiskOver
 
 T0 = 1_800_000_000_000
 MINUTE = 60_000
@@ -70,6 +71,10 @@ def campaign(name: str = "early-warning", **other: object) -> Campaign:
     return replace(_CAMPAIGN, name=name, **other)
 
 
+def risk_over(threshold: float, rearm_below: float, existing: bool = False) -> RiskOver:
+    return RiskOver(threshold=threshold, rearm_below=rearm_below, include_existing=existing)
+
+
 def consents(consent: Mapping[str, bool]) -> Profile:
     return Profile(consent=dict(consent))
 
@@ -102,7 +107,7 @@ def campaigns(draw: st.DrawFn, name: str) -> Campaign:
     existing = draw(st.booleans())
     return campaign(
         name,
-        trigger=RiskOver(threshold / 20, rearm / 20, existing),
+        trigger=risk_over(threshold / 20, rearm / 20, existing),
         control=draw(st.sampled_from([0.0, 0.5, 1.0])),
         cool_down_ms=draw(st.sampled_from([0, 5 * MINUTE, DAY])),
         valid_for_ms=draw(st.sampled_from([0, 10 * MINUTE, DAY])),

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from services.campaigner.campaign_model import EXAMPLES, CampaignsModel
-from shared.domain.campaigns import Campaign
+from services.campaigner.campaign_model import CampaignsModel
+from services.campaigner.campaign_values import EXAMPLES
+from shared.domain.campaigns import Campaign, GuardRails
 from shared.domain.errors import TenureError
 
 Path_ = tuple[str | int, ...]
@@ -56,6 +57,7 @@ class CampaignBook(Struct, frozen=True):
 
     version: str
     campaigns: tuple[Campaign, ...]
+    rails: GuardRails = GuardRails()
 
     def documents(self) -> dict[tuple[str, str], str]:
         """Return each campaign as JSON by (name, version)."""
@@ -94,7 +96,7 @@ def parse_campaigns(content: bytes, name: str = "campaigns") -> CampaignBook:
     if model is None or problems:
         raise CampaignFileError(name, sorted(problems))
     campaigns = tuple(_versioned(each.campaign()) for each in model.campaigns)
-    return CampaignBook(_hash(content), campaigns)
+    return CampaignBook(_hash(content), campaigns, model.guard_rails.rails())
 
 
 def _validate(value: object) -> tuple[CampaignsModel | None, list[ErrorDetails]]:

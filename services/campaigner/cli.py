@@ -204,7 +204,7 @@ def _campaigns_table(found: list[dict[str, Any]]) -> Table:
         (
             each["name"],
             each["state"],
-            f"risk over {each['trigger']['threshold']:g}",
+            each["due"],
             each["channel"],
             f"{each['control']:.0%}",
             *(each["outcomes"].get(outcome, 0) for outcome in outcomes),

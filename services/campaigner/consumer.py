@@ -31,6 +31,7 @@ GROUP: Final = "tenure-campaigner"
 _MAX_RECORDS: Final = 5_000
 _POLL_MS: Final = 200
 _FETCH_BYTES: Final = 4_194_304
+_METADATA_MS: Final = 10_000
 _RETRY_S: Final = 2.0
 #: Between two looks at the end of the log, which also tell whether Kafka answers.
 _MEASURE_S: Final = 2.0
@@ -102,6 +103,8 @@ class ScoreConsumer:
             heartbeat_interval_ms=session_ms // _HEARTBEATS,
             max_poll_records=_MAX_RECORDS,
             max_partition_fetch_bytes=_FETCH_BYTES,
+            # A leader that joins before it knows the topic assigns nothing until it looks again.
+            metadata_max_age_ms=_METADATA_MS,
         )
 
 

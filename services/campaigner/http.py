@@ -92,7 +92,11 @@ class Api:
         """Return the campaigns in force, with their decisions by outcome."""
         outcomes, book = self._queries.outcomes(), self._book()
         views = [
-            CampaignView(**msgspec.structs.asdict(each), outcomes=outcomes.get(each.name, {}))
+            CampaignView(
+                **msgspec.structs.asdict(each),
+                outcomes=outcomes.get(each.name, {}),
+                due=str(each.trigger),
+            )
             for each in book.campaigns
         ]
         return _json(CampaignPage(book.version, views))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from shared.domain.campaign_state import Batch, Claimed, Lease, Settled, Waiting
+from shared.domain.outputs import Score
 from shared.domain.standings import Standings
 
 #: Wall clock, epoch milliseconds.
@@ -38,6 +39,9 @@ class Store(Protocol):
 
     def standings(self, lease: Lease) -> Standings:
         """Read the customers of a partition."""
+
+    def latest(self, customer: str) -> Score:
+        """Return a known customer's last score."""
 
     def commit(self, batches: Sequence[Batch], now: int) -> None:
         """Write batches, all or none."""

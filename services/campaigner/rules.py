@@ -71,7 +71,7 @@ class LiveRules:
         if self._path is not None and self._monotonic() >= self._look_at:
             self._look_at = self._monotonic() + _LOOK_S
             self._look()
-        return Rules(self.book.campaigns, self._salt)
+        return Rules(self.book.campaigns, self._salt, self.book.rails)
 
     def _look(self) -> None:
         # Read and compared as a whole: it is small, and times and sizes can deceive.

@@ -18,10 +18,10 @@ import structlog
 from services.campaigner.ports import Clock, Hook, Record, Store, no_hook
 from shared import metrics
 from shared.domain import outputs
+from shared.domain.campaign_fold import Fold
 from shared.domain.campaign_state import (
     Batch,
     Claimed,
-    Fold,
     Lease,
     Rules,
 )
@@ -156,7 +156,7 @@ class Campaigner:
 
     def _announce(self, batches: Sequence[Batch]) -> int:
         """Say that something waits in the outbox; return how many decisions do."""
-        decisions = sum(len(each.decisions) for each in batches)
+        decisions = sum(len(each.decisions) + len(each.revised) for each in batches)
         letters = sum(len(each.letters) for each in batches)
         metrics.CAMPAIGNER_UNREADABLE.inc(letters)
         if decisions or letters:
@@ -174,7 +174,7 @@ class Campaigner:
     ) -> Batch:
         partition = owned.lease.partition
         batch = Batch(owned.lease, owned.next_offset, owned.next_offset)
-        fold = Fold(owned.standings, batch, rules, now)
+        fold = Fold(owned.standings, batch, rules, now, self._store.latest)
         for enrolment in self._take_released(partition):
             fold.release(enrolment)
         for record in records.get(partition, ()):

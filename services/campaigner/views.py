@@ -18,9 +18,10 @@ class DecisionPage(Struct, frozen=True):
 
 
 class CampaignView(Campaign, frozen=True, kw_only=True):
-    """A campaign in force, with its decisions by outcome."""
+    """A campaign in force, with its decisions by outcome; ``due`` says what it waits for."""
 
     outcomes: dict[Outcome, int]
+    due: str
 
 
 class CampaignPage(Struct, frozen=True):

@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from shared.domain.outputs import Identity, Reason, Stage
 
-#: What became of a crossing; each decision ends in exactly one of these.
-Outcome = Literal["fired", "held_out", "suppressed", "expired"]
+#: What became of a crossing; each decision ends in exactly one of these, but for ``deferred``,
+#: which is decided again when the customer's quiet hours end.
+Outcome = Literal["fired", "held_out", "suppressed", "expired", "deferred"]
 #: Who is contacted, and who is not so that the effect can be measured.
 Arm = Literal["treatment", "control"]
 
@@ -40,7 +41,7 @@ class Decision(Struct, frozen=True):
     arm
         Drawn after every check passed; ``None`` when one did not.
     at
-        The partition's time of the crossing.
+        The partition's time of the crossing, or of the end of the quiet hours that it waited for.
     decided_at
         Wall clock of the decision.
     expires_at
@@ -51,6 +52,12 @@ class Decision(Struct, frozen=True):
         Risk at the crossing, and when the customer was last seen (``None`` at first sight).
     model
         Version of the model that computed ``risk``.
+    threshold
+        Of a trigger by risk; ``None`` of others. ``trigger`` says in words what was waited for.
+    opens_at
+        When the quiet hours end that a deferred decision waits for.
+    crossed_at
+        The crossing, where it was decided on again after quiet hours.
 
     """
 
@@ -68,12 +75,15 @@ class Decision(Struct, frozen=True):
     origin: Identity
     risk: float
     before: float | None
-    threshold: float
+    threshold: float | None
     stage: Stage
     model: int
     reasons: list[Reason]
     channel: str
     offer: str
+    trigger: str = ""
+    opens_at: int | None = None
+    crossed_at: int | None = None
 
 
 class Trigger(Struct, frozen=True):
@@ -90,7 +100,7 @@ class Trigger(Struct, frozen=True):
     channel: str
     offer: str
     risk: float
-    threshold: float
+    threshold: float | None
     stage: Stage
     model: int
     reasons: list[Reason]

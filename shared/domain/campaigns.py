@@ -1,8 +1,8 @@
 """What a campaign is, when a customer crosses its threshold, and which arm the customer is in.
 
-A crossing: the risk was below the threshold when last seen and is at or over it now. What is
-above at first sight, or by a new model alone, is none unless the campaign includes the existing.
-Each decision disarms; falling below the threshold less the hysteresis re-arms.
+A crossing: the trigger did not hold when the customer was last seen, and holds now. What holds at
+first sight, or by a new model alone, is none unless the campaign includes the existing. Each
+decision disarms; for a risk, falling below the threshold less the hysteresis re-arms.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.domain.campaign_outputs import Arm
+from shared.domain.conditions import Condition
 from shared.domain.identity import hash64
-from shared.domain.outputs import Score, Stage
+from shared.domain.outputs import Cause, Stage
+from shared.domain.quiet_hours import QuietHours
+from shared.domain.seen import Seen
+from shared.domain.triggers import Trigger
 
 #: Scores are sent as the risk passes a multiple of this, so thresholds must be multiples of it.
 MARKS_PER_UNIT: Final = 20
@@ -30,28 +34,62 @@ STAGES: Final[frozenset[Stage]] = frozenset(
 #: Whoever has bought or used something and has not left.
 ACTIVE_STAGES: Final = STAGES - {"prospect", "lapsed"}
 
-State = Literal["draft", "live", "paused"]
-
-
-class RiskOver(Struct, frozen=True):
-    """A trigger: the churn risk rises to ``threshold``, or over it.
-
-    ``rearm_below`` is the threshold less the hysteresis; both are multiples of .05.
-    """
-
-    threshold: float
-    rearm_below: float
-    include_existing: bool = False
+State = Literal["draft", "shadow", "live", "paused"]
 
 
 class Audience(Struct, frozen=True):
     """Whom a campaign may contact.
 
-    ``consent``, a ``channel`` or ``channel/purpose``, must have been given where it is set.
+    ``consent``, a ``channel`` or ``channel/purpose``, must have been given where it is set;
+    ``where`` must hold.
     """
 
     stages: frozenset[Stage] = ACTIVE_STAGES
     consent: str | None = None
+    where: Condition | None = None
+
+
+class Expected(Struct, frozen=True):
+    """What is expected of a contact: how much likelier the customer stays, and what it costs then.
+
+    Attributes
+    ----------
+    uplift
+        Probability of staying with the contact, less that without it.
+    acceptance
+        Probability that the offer is accepted, those who would have stayed anyway included.
+    cost_per_acceptance
+        In the reporting currency.
+    minimum_gain
+        Least expected gain of a contact.
+
+    """
+
+    uplift: float
+    acceptance: float = 0.0
+    cost_per_acceptance: float = 0.0
+    minimum_gain: float = 0.0
+
+
+class GuardRails(Struct, frozen=True):
+    """What holds for all campaigns of a file together.
+
+    Attributes
+    ----------
+    time_zone
+        Of customers whose own is not known.
+    quiet
+        Hours in which nobody is contacted.
+    per_day, per_week, in_all
+        Most enrolments of a customer in any 24 hours, in any 7 days, and ever.
+
+    """
+
+    time_zone: str = "UTC"
+    quiet: QuietHours | None = None
+    per_day: int | None = None
+    per_week: int | None = None
+    in_all: int | None = None
 
 
 class Campaign(Struct, frozen=True):
@@ -71,13 +109,23 @@ class Campaign(Struct, frozen=True):
         How long after an enrolment its effect is measured, in either arm.
     cost_per_contact
         In the reporting currency.
+    priority
+        Of several campaigns that want a customer at once, the one with the highest has it.
+    rollout
+        Share of customers that the campaign is for at all, by salted hash.
+    cap
+        Most enrolments of a customer.
+    expected
+        Where contacts must promise a gain.
+    transactional
+        Has no control group, and is nobody's rival; all other guard rails hold.
 
     """
 
     name: str
     version: str
     state: State
-    trigger: RiskOver
+    trigger: Trigger
     audience: Audience
     channel: str
     offer: str
@@ -86,6 +134,11 @@ class Campaign(Struct, frozen=True):
     valid_for_ms: int
     window_ms: int = 28 * 86_400_000
     cost_per_contact: float = 0.0
+    priority: int = 0
+    rollout: float = 1.0
+    cap: int | None = None
+    expected: Expected | None = None
+    transactional: bool = False
 
 
 class Arming(Struct, frozen=True):
@@ -99,6 +152,8 @@ class Arming(Struct, frozen=True):
         Whether the next crossing makes a decision.
     enrolled_at, first_at
         Partition's time of the last, and of the first, decision that fired or was held out.
+    enrolments
+        How many of those there were.
 
     """
 
@@ -106,13 +161,16 @@ class Arming(Struct, frozen=True):
     armed: bool = True
     enrolled_at: int | None = None
     first_at: int | None = None
+    enrolments: int = 0
 
 
 #: Where every customer stands with a campaign that has not decided about them yet.
 UNTOUCHED: Final = Arming()
 
 
-def crosses(trigger: RiskOver, arming: Arming, before: float | None, score: Score) -> bool:
+def crosses(
+    trigger: Trigger, arming: Arming, before: Seen | None, seen: Seen, cause: Cause
+) -> bool:
     """Tell whether a score makes a decision due.
 
     Parameters
@@ -121,39 +179,45 @@ def crosses(trigger: RiskOver, arming: Arming, before: float | None, score: Scor
         The campaign's trigger.
     arming
         Where the customer stands with it.
-    before
-        Risk when the customer was last seen; ``None`` at first sight.
-    score
-        The risk now, and why it was computed.
+    before, seen
+        What the customer was like when last seen (``None`` at first sight), and is like now.
+    cause
+        Why the score was computed.
 
     """
-    if not arming.armed or score.risk < trigger.threshold:
+    if not arming.armed or not trigger.holds(seen):
         return False
     if trigger.include_existing:
         return True
-    return before is not None and before < trigger.threshold and score.cause != "model"
+    if before is None or cause == "model" or trigger.holds(before):
+        return False
+    return trigger.comes_from(before)
 
 
-def rearmed(trigger: RiskOver, arming: Arming, risk: float) -> Arming:
-    """Return the arming after a risk was seen: armed anew when it fell far enough."""
-    if arming.armed or risk >= trigger.rearm_below:
+def rearmed(trigger: Trigger, arming: Arming, seen: Seen) -> Arming:
+    """Return the arming after a score was seen: armed anew when the customer is far enough."""
+    if arming.armed or not trigger.rearms(seen):
         return arming
     return replace(arming, armed=True, number=arming.number + 1)
 
 
 def disarmed(arming: Arming, enrolled_at: int | None) -> Arming:
     """Return the arming after a decision; ``enrolled_at`` is ``None`` when nobody was enrolled."""
-    if enrolled_at is None:
-        return replace(arming, armed=False)
-    first = enrolled_at if arming.first_at is None else arming.first_at
-    return replace(arming, armed=False, enrolled_at=enrolled_at, first_at=first)
+    after = replace(arming, armed=False)
+    return after if enrolled_at is None else enrolled(after, enrolled_at)
+
+
+def enrolled(arming: Arming, at: int) -> Arming:
+    """Return the arming after an enrolment."""
+    first = at if arming.first_at is None else arming.first_at
+    return replace(arming, enrolled_at=at, first_at=first, enrolments=arming.enrolments + 1)
 
 
 def released(arming: Arming, enrolled_at: int) -> Arming:
-    """Return the arming after the enrolment of that time came to nothing: no cool-down for it."""
+    """Return the arming after the enrolment of that time came to nothing: as if it had not been."""
     times = {"enrolled_at": arming.enrolled_at, "first_at": arming.first_at}
     gone = {name: None for name, at in times.items() if at == enrolled_at}
-    return replace(arming, **gone) if gone else arming
+    return replace(arming, **gone, enrolments=max(arming.enrolments - 1, 0))
 
 
 def decision_id(campaign: str, customer: str, number: int) -> str:
@@ -168,5 +232,17 @@ def _campaign_namespace(campaign: str) -> UUID:
 
 def draw_arm(campaign: Campaign, customer: str, salt: str) -> Arm:
     """Return the customer's arm: always the same for a campaign, a customer and a salt."""
+    if campaign.transactional:
+        return "treatment"
     drawn = hash64(f"{salt}\0{campaign.name}\0{customer}") / _HASH_RANGE
     return "control" if drawn < campaign.control else "treatment"
+
+
+def rolled_out(campaign: Campaign, customer: str, salt: str) -> bool:
+    """Tell whether a campaign is for a customer yet; a larger share keeps those of a smaller one.
+
+    Drawn apart from the arm, or the first share would be treatment, or control, alone.
+    """
+    if campaign.rollout >= 1:
+        return True
+    return hash64(f"{salt}\0rollout\0{campaign.name}\0{customer}") / _HASH_RANGE < campaign.rollout

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from shared.domain.campaign_outputs import Decision
-from shared.domain.campaigns import UNTOUCHED, Arming
-from shared.domain.units import Seen, Unit
+from shared.domain.campaigns import UNTOUCHED, Arming, Campaign
+from shared.domain.checks import History
+from shared.domain.seen import Seen
+from shared.domain.triggers import DAY_MS, DateNears, Silent
+from shared.domain.units import Unit
+
+#: The longest time that a cap looks back.
+LOOK_BACK_MS: Final = 7 * DAY_MS
 
 
 class Enrolment(NamedTuple):
@@ -29,14 +35,28 @@ class Enrolment(NamedTuple):
 class Standings:
     """The customers of a partition: when last seen, and where they stand with each campaign.
 
-    A campaign that has not decided about a customer has no entry in ``armings``; ``units`` are
-    those whose window has not ended, by (customer, campaign).
+    Attributes
+    ----------
+    armings
+        By customer and campaign; who has no entry is armed, and was never decided about.
+    units
+        Those whose window has not ended, by (customer, campaign).
+    enrolments
+        Of the last week or more, ascending, by customer.
+    deferred
+        Decisions that wait for the end of quiet hours, by (customer, campaign).
+
     """
 
     seen: dict[str, Seen] = field(default_factory=dict)
     armings: dict[str, dict[str, Arming]] = field(default_factory=dict)
     units: dict[tuple[str, str], Unit] = field(default_factory=dict)
+    enrolments: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    deferred: dict[tuple[str, str], Decision] = field(default_factory=dict)
     _ends: list[tuple[int, str, str]] = field(default_factory=list, init=False, compare=False)
+    _due: list[tuple[int, str]] = field(default_factory=list, init=False, compare=False)
+    _campaigns: Sequence[Campaign] | None = field(default=None, init=False, compare=False)
+    _timed: list[Campaign] = field(default_factory=list, init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Order the windows by their end."""
@@ -61,3 +81,73 @@ class Standings:
             if unit is not None and unit.ends_at == ends_at:  # else it was taken back
                 del self.units[key[0], key[1]]
                 yield unit
+
+    def wait_for(self, campaigns: Sequence[Campaign]) -> None:
+        """Know when time alone makes campaigns due; does nothing for the same ones again."""
+        if campaigns is self._campaigns:
+            return
+        self._campaigns = campaigns
+        self._timed = [each for each in campaigns if isinstance(each.trigger, Silent | DateNears)]
+        self._due = [(at, who) for who, seen in self.seen.items() for at in self._dues(seen)]
+        self._due += [(each.opens_at or each.at, each.customer) for each in self.deferred.values()]
+        heapq.heapify(self._due)
+
+    def remember(self, customer: str, seen: Seen) -> None:
+        """Keep what a customer was like, and when to look again though nothing happens."""
+        self.seen[customer] = seen
+        for at in self._dues(seen):
+            heapq.heappush(self._due, (at, customer))
+
+    def due(self, at: int) -> Iterator[tuple[int, str]]:
+        """Yield who is to be looked at by a time, and when; the earliest first."""
+        while self._due and self._due[0][0] <= at:
+            due_at, customer = heapq.heappop(self._due)
+            seen = self.seen[customer]
+            opens = any(each.opens_at == due_at for each in self._deferred_of(customer))
+            if opens or due_at in self._dues(seen):  # else the customer moved meanwhile
+                yield due_at, customer
+
+    def defer(self, decision: Decision) -> None:
+        """Wait with a decision until the customer's quiet hours end."""
+        assert decision.opens_at is not None  # noqa: S101  # that is what it is deferred for
+        self.deferred[decision.customer, decision.campaign] = decision
+        heapq.heappush(self._due, (decision.opens_at, decision.customer))
+
+    def opening(self, customer: str, at: int) -> list[Decision]:
+        """Return, and forget, a customer's decisions that waited until a time."""
+        waited = [each for each in self._deferred_of(customer) if (each.opens_at or 0) <= at]
+        for each in waited:
+            del self.deferred[customer, each.campaign]
+        return waited
+
+    def enrol(self, customer: str, at: int) -> None:
+        """Remember that a customer was enrolled, for as long as caps look back."""
+        recent = (each for each in self.enrolments.get(customer, ()) if at - each < LOOK_BACK_MS)
+        self.enrolments[customer] = (*recent, at)
+
+    def forget(self, customer: str, at: int) -> None:
+        """Take an enrolment back."""
+        times = list(self.enrolments.get(customer, ()))
+        if at in times:
+            times.remove(at)
+            self.enrolments[customer] = tuple(times)
+
+    def history(self, customer: str) -> History:
+        """Return the enrolments of a customer that caps count."""
+        standings = self.armings.get(customer)
+        if standings is None:
+            return History()
+        in_all = sum(each.enrolments for each in standings.values())
+        return History(self.enrolments.get(customer, ()), in_all)
+
+    def _deferred_of(self, customer: str) -> list[Decision]:
+        if not self.deferred:
+            return []
+        mine = (self.deferred.get((customer, name)) for name in self.armings.get(customer, ()))
+        return [each for each in mine if each is not None]
+
+    def _dues(self, seen: Seen) -> list[int]:
+        if not self._timed:
+            return []
+        ahead = (each.trigger.next_due(seen) for each in self._timed)
+        return [at for at in ahead if at is not None and at > seen.at]

@@ -11,46 +11,8 @@ from msgspec import Struct
 
 from shared.domain.campaign_outputs import Arm, Decision
 from shared.domain.campaigns import Campaign
-from shared.domain.outputs import Identity, Score, Stage
-
-
-class Seen(Struct, frozen=True, gc=False):
-    """What a customer was like when last seen.
-
-    ``at`` and ``origin`` tell a score that is sent again from one that is new.
-    """
-
-    risk: float
-    stage: Stage
-    at: int
-    origin: Identity
-    last_activity: int
-    revenue: float
-    margin: float
-    closed: bool
-
-    @classmethod
-    def of(cls, score: Score) -> Seen:
-        """Return what to remember of a score."""
-        return cls(
-            score.risk,
-            score.stage,
-            score.at,
-            score.origin,
-            score.last_activity,
-            score.revenue,
-            score.margin,
-            score.closed,
-        )
-
-    def covers(self, score: Score) -> bool:
-        """Tell whether a score was seen before, as when the scorer was rebuilt from its log."""
-        last = self.origin
-        return (
-            score.at <= self.at
-            and score.origin.partition == last.partition
-            and (score.origin.offset, score.origin.ordinal) <= (last.offset, last.ordinal)
-        )
+from shared.domain.outputs import Score
+from shared.domain.seen import Seen
 
 
 class Unit(Struct, frozen=True):

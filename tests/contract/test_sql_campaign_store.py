@@ -18,18 +18,19 @@ from shared.adapters.sql.tables import (
     units,
 )
 from shared.domain.campaign_decisions import expired
+from shared.domain.campaign_fold import Fold
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import (
     Batch,
     Claimed,
-    Fold,
     Lease,
     LostPartitionError,
     Rules,
     Settled,
 )
-from shared.domain.campaigns import Arming, Campaign
+from shared.domain.campaigns import Arming, Campaign, GuardRails
 from shared.domain.outputs import DeadLetter, Identity, Reason, Score
+from shared.domain.quiet_hours import QuietHours
 from shared.domain.standings import Enrolment, Standings
 from tests.campaign_builders import DAY, MINUTE, T0, campaign, raw, score
 
@@ -115,7 +116,9 @@ def test_what_was_committed_is_read_back(store: CampaignStore) -> None:
     assert store.standings(lease) == standings
     assert standings.armings == {
         "anna": {
-            "early-warning": Arming(1, armed=False, enrolled_at=RISE[2].at, first_at=RISE[2].at)
+            "early-warning": Arming(
+                1, armed=False, enrolled_at=RISE[2].at, first_at=RISE[2].at, enrolments=1
+            )
         }
     }
     assert store.standings(Lease(1, 1)) == Standings()
@@ -414,3 +417,61 @@ def test_sums_over_units_are_those_of_a_report(store: CampaignStore, database: E
         assert sums.margin == pytest.approx((size, sum(gained) / 2, squares / 4))
         assert sums.cost == (0.25 * size if sums.arm == "treatment" else 0.0)
     assert queries.unit_sums("another") == {}
+
+
+NIGHT = GuardRails("UTC", QuietHours(8 * 60, 12 * 60))  # T0 is at eight
+QUIET = Rules([campaign(valid_for_ms=DAY)], "salt", NIGHT)
+
+
+def fold_quiet(
+    store: CampaignStore, lease: Lease, standings: Standings, start: int, *scores: Score | int
+) -> Batch:
+    batch = Batch(lease, start, start + len(scores))
+    fold = Fold(standings, batch, QUIET, T0, store.latest)
+    for each in scores:
+        if isinstance(each, int):
+            fold.pass_time(each)
+        else:
+            fold.take(each, raw(each))
+    store.commit([batch], T0)
+    return batch
+
+
+def test_a_deferred_decision_waits_in_the_database_and_leaves_once(
+    store: CampaignStore, database: Engine
+) -> None:
+    ((lease, _, _),) = claim(store)
+    standings = Standings()
+    batch = fold_quiet(store, lease, standings, 0, *RISE)
+    assert [each.outcome for each in batch.decisions] == ["deferred"]
+    assert store.waiting([0], 0, 10) == []
+    restarted = store.standings(lease)
+    assert restarted == standings
+    assert list(restarted.deferred.values()) == batch.decisions
+    opened = fold_quiet(store, lease, restarted, 3, T0 + 4 * 60 * MINUTE)
+    (row,) = store.waiting([0], 0, 10)
+    assert [row.decision] == opened.revised
+    assert row.decision is not None
+    assert (row.decision.id, row.decision.outcome) == (batch.decisions[0].id, "fired")
+    again = store.standings(lease)
+    assert (again.armings, again.units, again.enrolments) == (
+        restarted.armings, restarted.units, restarted.enrolments,
+    )  # fmt: skip
+    assert again.deferred == restarted.deferred == {}
+    assert set(restarted.units) == {("anna", "early-warning")}
+    with database.connect() as connection:
+        stored = connection.execute(select(decisions)).one()
+    assert (stored.outcome, stored.at) == ("fired", T0 + 4 * 60 * MINUTE)
+
+
+def test_what_caps_count_is_read_back_and_given_back(store: CampaignStore) -> None:
+    ((lease, _, _),) = claim(store)
+    standings = Standings()
+    store.commit([batch_of(lease, RISE, standings=standings)], T0)
+    known = store.standings(lease)
+    assert known.enrolments == standings.enrolments == {"anna": (RISE[2].at,)}
+    assert known.history("anna") == ((RISE[2].at,), 1)
+    (row,) = store.waiting([0], 0, 10)
+    assert row.decision is not None
+    store.settle([lease], [Settled(row, expired(row.decision))], T0 + DAY)
+    assert store.standings(lease).history("anna") == ((), 0)

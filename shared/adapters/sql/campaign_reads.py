@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections import defaultdict
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from shared.adapters.sql.tables import armings, customers, units
+from shared.adapters.sql.tables import armings, customers, decisions, units
+from shared.domain.campaign_outputs import Decision
 from shared.domain.campaigns import Arming
-from shared.domain.standings import Standings
-from shared.domain.units import Seen, Unit
+from shared.domain.outputs import Score
+from shared.domain.seen import Seen
+from shared.domain.standings import LOOK_BACK_MS, Standings
+from shared.domain.units import Unit
 
-#: A score holds all of it, and more.
-_seen_in: Final = msgspec.json.Decoder(Seen)
+_score: Final = msgspec.json.Decoder(Score)
+_decision: Final = msgspec.json.Decoder(Decision)
 
 
 def read_standings(connection: Connection, partition: int) -> Standings:
     """Return the customers of a partition, and where they stand."""
     return Standings(
-        _seen(connection, partition), _armings(connection, partition), _units(connection, partition)
+        seen=_seen(connection, partition),
+        armings=_armings(connection, partition),
+        units=_units(connection, partition),
+        enrolments=_enrolments(connection, partition),
+        deferred=_deferred(connection, partition),
     )
+
+
+def read_score(connection: Connection, customer: str) -> Score:
+    """Return a known customer's last score."""
+    query = select(customers.c.score).where(customers.c.customer == customer)
+    return _score.decode(connection.execute(query).scalar_one())
 
 
 def _seen(connection: Connection, partition: int) -> dict[str, Seen]:
     query = select(customers.c.customer, customers.c.score)
     rows = connection.execute(query.where(customers.c.partition == partition))
-    return {customer: _seen_in.decode(score) for customer, score in rows}
+    return {customer: Seen.of(_score.decode(score)) for customer, score in rows}
+
+
+def _armings(connection: Connection, partition: int) -> dict[str, dict[str, Arming]]:
+    columns = [armings.c[each] for each in Arming.__struct_fields__]
+    query = select(armings.c.customer, armings.c.campaign, *columns)
+    found: dict[str, dict[str, Arming]] = {}
+    rows = connection.execute(query.where(armings.c.partition == partition))
+    for customer, campaign, *arming in rows:
+        found.setdefault(customer, {})[campaign] = Arming(*arming)
+    return found
 
 
 def _units(connection: Connection, partition: int) -> dict[tuple[str, str], Unit]:
@@ -36,10 +60,33 @@ def _units(connection: Connection, partition: int) -> dict[tuple[str, str], Unit
     return {(each.customer, each.campaign): each for each in found}
 
 
-def _armings(connection: Connection, partition: int) -> dict[str, dict[str, Arming]]:
-    c = armings.c
-    query = select(c.customer, c.campaign, c.number, c.armed, c.enrolled_at, c.first_at)
-    found: dict[str, dict[str, Arming]] = {}
-    for customer, campaign, *arming in connection.execute(query.where(c.partition == partition)):
-        found.setdefault(customer, {})[campaign] = Arming(*arming)
-    return found
+def _enrolments(connection: Connection, partition: int) -> dict[str, tuple[int, ...]]:
+    """Return the enrolments that caps may still count; by the customer who was enrolled last."""
+    latest = (
+        select(func.max(armings.c.enrolled_at))
+        .where(armings.c.partition == partition)
+        .scalar_subquery()
+    )
+    columns = (decisions.c.customer, decisions.c.at)
+    query = _of_partition(columns, partition).where(
+        decisions.c.outcome.in_(("fired", "held_out")), decisions.c.at > latest - LOOK_BACK_MS
+    )
+    found: dict[str, list[int]] = defaultdict(list)
+    for customer, at in connection.execute(query.order_by(decisions.c.at)):
+        found[customer].append(at)
+    return {customer: tuple(times) for customer, times in found.items()}
+
+
+def _deferred(connection: Connection, partition: int) -> dict[tuple[str, str], Decision]:
+    query = _of_partition((decisions.c.record,), partition)
+    rows = connection.execute(query.where(decisions.c.outcome == "deferred"))
+    found = [_decision.decode(row.record) for row in rows]
+    return {(each.customer, each.campaign): each for each in found}
+
+
+def _of_partition(columns: tuple[ColumnElement[Any], ...], partition: int) -> Select[Any]:
+    return (
+        select(*columns)
+        .join(customers, customers.c.customer == decisions.c.customer)
+        .where(customers.c.partition == partition)
+    )

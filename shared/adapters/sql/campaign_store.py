@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, delete, func, select, update
 
 from shared.adapters.sql.bulk import upsert_rows
-from shared.adapters.sql.campaign_reads import read_standings
+from shared.adapters.sql.campaign_reads import read_score, read_standings
 from shared.adapters.sql.campaign_writes import expire, release, write
 from shared.adapters.sql.engine import reading
 from shared.adapters.sql.tables import campaign_versions, decisions, outbox, positions
@@ -26,6 +26,7 @@ from shared.domain.campaign_state import (
     Settled,
     Waiting,
 )
+from shared.domain.outputs import Score
 from shared.domain.standings import Enrolment, Standings
 
 _CHUNK = 1_000  # values in one IN list
@@ -86,6 +87,11 @@ class CampaignStore:
         """Read the customers of a claimed partition; nobody else can change them now."""
         with reading(self._engine) as connection:
             return read_standings(connection, lease.partition)
+
+    def latest(self, customer: str) -> Score:
+        """Return a known customer's last score."""
+        with reading(self._engine) as connection:
+            return read_score(connection, customer)
 
     def commit(self, batches: Sequence[Batch], now: int) -> None:
         """Write batches of distinct partitions, all or none.

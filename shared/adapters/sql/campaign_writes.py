@@ -22,6 +22,7 @@ def write(connection: Connection, batches: Sequence[Batch], now: int) -> None:
     upsert_rows(connection, customers, _all(map(_profiles, batches)))
     upsert_rows(connection, armings, _all(map(_standing, batches)))
     insert_rows(connection, decisions, _all(map(_decisions, batches)))
+    _revise(connection, [each for batch in batches for each in batch.revised])
     _withdraw(connection, [gone for each in batches for gone in each.released])
     insert_rows(connection, units, _all(map(_enrolled, batches)))
     update_rows(connection, units, _all(map(_achieved, batches)))
@@ -89,10 +90,27 @@ def _decisions(batch: Batch) -> Iterable[Row]:
 
 def _outbox(batch: Batch, now: int) -> Iterable[Row]:
     row = {"partition": batch.lease.partition, "created_at": now}
-    for decision in batch.decisions:
-        yield {**row, "decision": decision.id, "letter": None}
+    for decision in (*batch.decisions, *batch.revised):
+        if decision.outcome != "deferred":  # that is not for the world yet
+            yield {**row, "decision": decision.id, "letter": None}
     for letter in batch.letters:
         yield {**row, "decision": None, "letter": msgspec.json.encode(letter).decode()}
+
+
+def _revise(connection: Connection, changed: list[Decision]) -> None:
+    """Replace decisions that had been deferred by what they are now."""
+    if not changed:
+        return
+    change = (
+        update(decisions)
+        .where(decisions.c.id == bindparam("whose"), decisions.c.outcome == "deferred")
+        .values(outcome=bindparam("what"), at=bindparam("when"), record=bindparam("now"))
+    )
+    rows = [
+        {"whose": each.id, "what": each.outcome, "when": each.at, "now": _encoded(each)}
+        for each in changed
+    ]
+    connection.execute(change, rows)
 
 
 def expire(connection: Connection, changed: list[Decision]) -> None:
@@ -121,6 +139,13 @@ def release(connection: Connection, enrolments: list[Enrolment]) -> None:
             .values({moment: None})
         )
         connection.execute(change, rows)
+    fewer = (
+        update(armings)
+        .where(armings.c.customer == bindparam("who"), armings.c.campaign == bindparam("what"))
+        .where(armings.c.enrolments > 0)
+        .values(enrolments=armings.c.enrolments - 1)
+    )
+    connection.execute(fewer, [{"who": who, "what": what} for who, what, _ in enrolments])
     _withdraw(connection, enrolments)
 
 

@@ -67,6 +67,7 @@ armings: Final = Table(
     Column("armed", Boolean, nullable=False),
     Column("enrolled_at", BigInteger),
     Column("first_at", BigInteger),
+    Column("enrolments", Integer, nullable=False, server_default="0"),
     Index("armings_by_partition", "partition"),
 )
 
@@ -85,6 +86,7 @@ decisions: Final = Table(
     Index("decisions_by_id", "id", unique=True),
     Index("decisions_by_customer", "customer", "seq"),
     Index("decisions_by_outcome", "campaign", "outcome", "seq"),
+    Index("decisions_by_time", "outcome", "at"),
 )
 
 #: First enrolments, which are what uplift is counted in; measured once the window has ended.

@@ -1,19 +1,21 @@
 """Campaign files: what is right becomes campaigns, what is wrong is named all at once."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
 
-from services.campaigner import campaign_model
+from services.campaigner import audience_model, campaign_model, campaign_values, trigger_model
 from services.campaigner.campaign_file import (
     CampaignFileError,
     Problem,
     parse_campaigns,
     read_campaigns,
 )
-from shared.domain.campaigns import ACTIVE_STAGES, Audience, Campaign, RiskOver
-from tests.campaign_builders import DAY, HOUR
+from shared.domain.campaigns import ACTIVE_STAGES, Audience, Campaign
+from shared.domain.triggers import Trigger
+from tests.campaign_builders import DAY, HOUR, risk_over
 
 EXAMPLES = Path(__file__).parents[3] / "deploy" / "examples"
 
@@ -51,7 +53,7 @@ def with_line(old: str, new: str) -> str:
 def test_a_good_file_becomes_campaigns() -> None:
     campaign = only(GOOD)
     assert campaign.name == "early-warning"
-    assert campaign.trigger == RiskOver(0.6, 0.45, include_existing=False)
+    assert campaign.trigger == risk_over(0.6, 0.45)
     assert campaign.audience == Audience(ACTIVE_STAGES, None)
     assert (campaign.state, campaign.channel, campaign.offer) == ("live", "sms", "ten-percent-off")
     assert (campaign.control, campaign.valid_for_ms, campaign.cool_down_ms) == (
@@ -66,15 +68,31 @@ def test_the_built_in_campaign_is_what_the_documents_say() -> None:
 
 
 def test_the_example_is_good_and_names_every_field() -> None:
-    example = EXAMPLES / "campaigns.yaml"
-    assert len(read_campaigns(example).campaigns) == 2
-    assert all(f"{field}:" in example.read_text() for field in campaign_model.EXAMPLES)
+    assert len(read_campaigns(EXAMPLES / "campaigns.yaml").campaigns) == 2
+    text = "".join((EXAMPLES / each).read_text() for each in ("campaigns.yaml", "lifecycle.yaml"))
+    assert [field for field in campaign_values.EXAMPLES if f"{field}:" not in text] == []
+
+
+def test_there_is_a_ready_campaign_for_every_stage_of_a_life() -> None:
+    campaigns = read_campaigns(EXAMPLES / "lifecycle.yaml").campaigns
+    reached = set[str]().union(*(each.audience.stages for each in campaigns))
+    assert reached == {
+        "onboarding", "growth", "maturity", "decline", "dormant", "lapsed", "won_back",
+    }  # fmt: skip
+    assert {type(each.trigger) for each in campaigns} == set(get_args(Trigger))
+    assert all(each.state == "draft" for each in campaigns)  # nobody is contacted by accident
 
 
 def test_every_field_has_an_example_for_its_errors() -> None:
-    models = [each for each in vars(campaign_model).values() if isinstance(each, type)]
-    fields = {name for each in models if issubclass(each, BaseModel) for name in each.model_fields}
-    assert fields == set(campaign_model.EXAMPLES)
+    named = {**vars(campaign_model), **vars(trigger_model), **vars(audience_model)}
+    models = [each for each in named.values() if isinstance(each, type)]
+    fields = {
+        field.alias or name
+        for each in models
+        if issubclass(each, BaseModel)
+        for name, field in each.model_fields.items()
+    }
+    assert fields == set(campaign_values.EXAMPLES)
 
 
 def test_a_version_follows_from_the_content_and_not_from_how_it_is_written() -> None:
@@ -153,8 +171,8 @@ campaigns:
         ("hysteresis: 0.15", "hysteresis: 0.12", "not a multiple of 0.05", "Write 0.1 or 0.15"),
         ("hysteresis: 0.15", "hysteresis: 0.6", "ever re-arm", "at most 0.55"),
         ("hysteresis: 0.15", "histeresis: 0.1", "unknown", "Did you mean `hysteresis`?"),
-        ("hysteresis: 0.15", "zebra: 1", "unknown", "Remove it"),
-        ("state: live", "state: LIVE", "'draft', 'live' or 'paused'", "`state: live`"),
+        ("hysteresis: 0.15", "xylophone: 1", "unknown", "Remove it"),
+        ("state: live", "state: LIVE", "'draft', 'shadow', 'live' or 'paused'", "`state: live`"),
         ("    state: live\n", "", "missing", "`state: live`"),
         ("valid_for: 90m", "valid_for: 90", "not a duration", "`1h`"),
         ("valid_for: 90m", "valid_for: 0h", "expire at once", "`1h`"),
@@ -211,6 +229,6 @@ def test_a_missing_file_is_named_with_its_setting(tmp_path: Path) -> None:
 def test_a_floor_of_float_arithmetic_is_no_error() -> None:
     """0.35 and 0.15 are no sums of twentieths in binary, 0.3 - 0.1 is none either."""
     lower = with_line("0.6", "0.3").replace("0.15", "0.1")
-    assert only(lower).trigger == RiskOver(0.3, 0.2)
-    assert only(with_line("0.6", "0.35")).trigger == RiskOver(0.35, 0.2)
-    assert only(with_line("0.6", "1")).trigger == RiskOver(1.0, 0.85)
+    assert only(lower).trigger == risk_over(0.3, 0.2)
+    assert only(with_line("0.6", "0.35")).trigger == risk_over(0.35, 0.2)
+    assert only(with_line("0.6", "1")).trigger == risk_over(1.0, 0.85)

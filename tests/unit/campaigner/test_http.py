@@ -66,7 +66,10 @@ async def test_a_customers_decisions_say_why(app: FastAPI) -> None:
         "win-back": "suppressed",
     }
     failed = [each for each in found["win-back"]["checks"] if not each["passed"]]
-    assert failed == [{"check": "state", "passed": False, "reason": "the campaign is paused"}]
+    assert failed == [
+        {"check": "state", "passed": False, "reason": "the campaign is paused"},
+        {"check": "arbitration", "passed": False, "reason": "early-warning has the customer"},
+    ]
     assert page["next"] is None
 
 

@@ -7,8 +7,7 @@ from sqlalchemy import Engine
 
 from services.campaigner.publisher import GRACE_MS
 from shared.adapters.sql.engine import open_database
-from shared.domain.campaigns import RiskOver
-from tests.campaign_builders import DAY, HOUR, MINUTE, campaign, score
+from tests.campaign_builders import DAY, HOUR, MINUTE, campaign, risk_over, score
 from tests.unit.campaigner.world import Killed, World, emptied
 
 RISE = [score(risk=0.1), score(risk=0.7, step=1)]
@@ -185,7 +184,7 @@ def test_rows_that_wait_for_their_expiry_do_not_hold_up_others(
 ) -> None:
     monkeypatch.setattr("services.campaigner.publisher.PAGE", 2)
     short = campaign("short", valid_for_ms=1)
-    world = World(emptied(memory), [short, campaign()])
+    world = World(emptied(memory), [short, campaign(transactional=True)])
     crowd = [f"c{number}" for number in range(4)]
     world.append(*(score(who, 0.1, step) for step, who in enumerate(crowd)))
     world.append(*(score(who, 0.7, 4) for who in crowd))
@@ -226,7 +225,7 @@ class _StopAfterOneAttempt:
 
 
 def test_a_trigger_says_what_the_campaign_was(memory: Engine) -> None:
-    world = World(emptied(memory), [campaign(trigger=RiskOver(0.6, 0.5), version="v7")])
+    world = World(emptied(memory), [campaign(trigger=risk_over(0.6, 0.5), version="v7")])
     world.append(*RISE)
     world.process()
     world.publish()

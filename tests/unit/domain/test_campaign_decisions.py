@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from shared.domain.campaign_decisions import Crossing, consented, decide, enrolled, expired
+from shared.domain.campaign_decisions import decide, enrolled, expired
 from shared.domain.campaign_outputs import Checked, Decision, trigger_of
 from shared.domain.campaigns import UNTOUCHED, Arming, Audience, Campaign
+from shared.domain.checks import CHECKS, Crossing, consented
 from shared.domain.outputs import Score
 from tests.campaign_builders import DAY, HOUR, T0, campaign, consents, score
 
@@ -21,7 +22,7 @@ def decided(
     now: int = T0,
 ) -> Decision:
     score_now = crossing or score(risk=0.7)
-    return decide(Crossing(rule or campaign(), score_now, arming, 0.55, now), "salt")
+    return decide(Crossing(rule or campaign(), score_now, arming, 0.55, now, "salt"))
 
 
 def failed(decision: Decision) -> list[str]:
@@ -31,9 +32,7 @@ def failed(decision: Decision) -> list[str]:
 def test_who_passes_every_check_is_contacted() -> None:
     decision = decided()
     assert (decision.outcome, decision.arm) == ("fired", "treatment")
-    assert [each.check for each in decision.checks] == [
-        "state", "account", "stage", "consent", "cool_down", "validity",
-    ]  # fmt: skip
+    assert [each.check for each in decision.checks] == list(CHECKS)
     assert all(each == Checked(each.check, passed=True) for each in decision.checks)
 
 

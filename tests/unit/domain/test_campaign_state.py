@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.campaign_fold import Fold
 from shared.domain.campaign_outputs import Decision
-from shared.domain.campaign_state import Batch, Fold, Lease, Rules
-from shared.domain.campaigns import Arming, Campaign, RiskOver, draw_arm
+from shared.domain.campaign_state import Batch, Lease, Rules
+from shared.domain.campaigns import Arming, Campaign, draw_arm
 from shared.domain.outputs import Identity, Score
+from shared.domain.seen import Seen
 from shared.domain.standings import Enrolment, Standings
-from shared.domain.units import Seen
 from tests.campaign_builders import (
     DAY,
     HOUR,
@@ -21,6 +22,7 @@ from tests.campaign_builders import (
     campaign_sets,
     histories,
     raw,
+    risk_over,
     score,
 )
 
@@ -167,7 +169,7 @@ def test_an_enrolment_that_came_to_nothing_costs_no_cool_down() -> None:
 def test_a_raised_threshold_does_not_decide_again() -> None:
     standings = Standings()
     lower = campaign(valid_for_ms=DAY)
-    higher = campaign(valid_for_ms=DAY, trigger=RiskOver(0.8, 0.7))
+    higher = campaign(valid_for_ms=DAY, trigger=risk_over(0.8, 0.7))
     assert len(decisions_of(standings, [0.1, 0.65], lower)) == 1
     late = [score(risk=0.85, step=200), score(risk=0.65, step=201), score(risk=0.9, step=202)]
     numbers = [each.number for each in run(late, [higher], standings).decisions]

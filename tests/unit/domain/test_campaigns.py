@@ -4,22 +4,32 @@ from uuid import UUID
 
 import pytest
 
+from shared.domain import campaigns as rules
 from shared.domain.campaigns import (
     UNTOUCHED,
     Arming,
-    RiskOver,
-    crosses,
     decision_id,
     disarmed,
     draw_arm,
-    rearmed,
     released,
 )
+from shared.domain.outputs import Score
+from shared.domain.seen import Seen
+from shared.domain.triggers import RiskOver
 from tests.campaign_builders import DAY, T0, campaign, score
 
 TRIGGER = RiskOver(threshold=0.6, rearm_below=0.5)
 EXISTING = RiskOver(threshold=0.6, rearm_below=0.5, include_existing=True)
 DISARMED = Arming(armed=False)
+
+
+def crosses(trigger: RiskOver, arming: Arming, before: float | None, now: Score) -> bool:
+    last = None if before is None else Seen.of(score(risk=before))
+    return rules.crosses(trigger, arming, last, Seen.of(now), now.cause)
+
+
+def rearmed(trigger: RiskOver, arming: Arming, risk: float) -> Arming:
+    return rules.rearmed(trigger, arming, Seen.of(score(risk=risk)))
 
 
 @pytest.mark.parametrize(
@@ -66,17 +76,21 @@ def test_falling_below_the_threshold_less_the_hysteresis_arms_anew() -> None:
 
 def test_a_decision_disarms_and_an_enrolment_is_remembered() -> None:
     enrolled = disarmed(UNTOUCHED, T0)
-    assert enrolled == Arming(number=1, armed=False, enrolled_at=T0, first_at=T0)
+    assert enrolled == Arming(number=1, armed=False, enrolled_at=T0, first_at=T0, enrolments=1)
     again = rearmed(TRIGGER, enrolled, 0.1)
-    assert disarmed(again, None) == Arming(number=2, armed=False, enrolled_at=T0, first_at=T0)
+    assert disarmed(again, None) == Arming(
+        number=2, armed=False, enrolled_at=T0, first_at=T0, enrolments=1
+    )
     later = disarmed(again, T0 + DAY)
-    assert later == Arming(number=2, armed=False, enrolled_at=T0 + DAY, first_at=T0)
+    assert later == Arming(number=2, armed=False, enrolled_at=T0 + DAY, first_at=T0, enrolments=2)
 
 
 def test_only_the_enrolment_that_expired_is_released() -> None:
     enrolled = disarmed(UNTOUCHED, T0)
     assert released(enrolled, T0).enrolled_at is None
-    assert released(enrolled, T0 - 1) is enrolled
+    assert released(enrolled, T0) == Arming(armed=False)
+    other = released(disarmed(enrolled, T0 + DAY), T0 + 1)
+    assert (other.enrolled_at, other.first_at, other.enrolments) == (T0 + DAY, T0, 1)
 
 
 def test_a_decision_id_follows_from_campaign_customer_and_number() -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.campaign_state import Batch, Fold, Lease, Rules
+from shared.domain.campaign_fold import Fold
+from shared.domain.campaign_state import Batch, Lease, Rules
 from shared.domain.campaigns import Campaign
 from shared.domain.outputs import Score
 from shared.domain.standings import Enrolment, Standings
@@ -124,7 +125,7 @@ def test_batches_and_restarts_change_nothing(
     whole, parts = Standings(), Standings()
     together = fold(scores, rule, whole)
     one = fold(scores[:cut], rule, parts)
-    restarted = Standings(parts.seen, parts.armings, parts.units)
+    restarted = Standings(parts.seen, parts.armings, parts.units, parts.enrolments)
     other = fold(scores[cut:], rule, restarted)
     assert together.units == {**one.units, **other.units}
     assert together.outcomes == {**one.outcomes, **other.outcomes}

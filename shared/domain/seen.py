@@ -1,0 +1,55 @@
+"""What the campaigner remembers of a customer between two scores."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from shared.domain.outputs import Identity, Score, Stage
+
+
+class Seen(Struct, frozen=True, gc=False):
+    """What a customer was like when last seen.
+
+    ``at`` and ``origin`` tell a score that is sent again from one that is new; the rest is what
+    triggers look at, and what outcomes are measured by.
+    """
+
+    risk: float
+    stage: Stage
+    at: int
+    origin: Identity
+    last_activity: int
+    visits: int
+    spend: float
+    revenue: float
+    margin: float
+    closed: bool
+    expiry: int | None
+    contract_end: int | None
+
+    @classmethod
+    def of(cls, score: Score) -> Seen:
+        """Return what to remember of a score."""
+        return cls(
+            score.risk,
+            score.stage,
+            score.at,
+            score.origin,
+            score.last_activity,
+            score.visits,
+            score.spend,
+            score.revenue,
+            score.margin,
+            score.closed,
+            score.profile.expiry,
+            score.profile.contract_end,
+        )
+
+    def covers(self, score: Score) -> bool:
+        """Tell whether a score was seen before, as when the scorer was rebuilt from its log."""
+        last = self.origin
+        return (
+            score.at <= self.at
+            and score.origin.partition == last.partition
+            and (score.origin.offset, score.origin.ordinal) <= (last.offset, last.ordinal)
+        )
