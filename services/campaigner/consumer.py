@@ -81,6 +81,9 @@ class ScoreConsumer:
         require_access(self._settings)  # tells why not, which the client does not
         consumer, assigned = self._consumer(), Event()
         try:
+            # kafka-python assigns what it knows of the topic, and where that arrives meanwhile it
+            # takes nothing for all there is, for ever. So let it know before it joins.
+            consumer.partitions_for_topic(self._topic)
             consumer.subscribe([self._topic], listener=_Assignment(consumer, assigned))
             follower = _Follower(consumer, self._campaigner, self._topic)
             while not stop.is_set():
