@@ -40,9 +40,11 @@ class Status:
 
     def unready(self) -> str | None:
         """Say why the scorer is not ready: it is once its assignment is restored."""
-        if self._app.rebalancing or not self._app.started or self._app.unassigned:
+        mine = {tp.partition for tp in self._assignment()} if self._app.started else set()
+        # Faust does not call itself unassigned before its first assignment: then it has nothing.
+        if self._app.rebalancing or self._app.unassigned or not mine:
             return "waiting for an assignment of partitions"
-        if {tp.partition for tp in self._assignment()} != set(self._scorer.workers):
+        if mine != set(self._scorer.workers):
             return "restoring state"
         return None
 
