@@ -63,3 +63,29 @@ def uplift(
             "-" if after is None else f"{after:,.0f}",
         )  # fmt: skip
     Console().print(table)
+
+
+@bench.command()
+def campaigns(
+    changes: Annotated[int, typer.Option(min=1_000, help="Score changes to weigh.")] = 100_000,
+    decisions: Annotated[int, typer.Option(min=1_000, help="Decisions to record.")] = 20_000,
+    database: Annotated[
+        str | None, typer.Option(help="Empty database to record in [default: SQLite, thrown away]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Weigh score changes against ten campaigns on one core, and record decisions in SQL."""
+    from tempfile import TemporaryDirectory
+
+    from services.campaigner.bench.throughput import decide, weigh
+
+    with TemporaryDirectory() as folder, Console(stderr=True).status("measuring"):
+        url = database or f"sqlite:///{folder}/bench.db"
+        measured = [weigh(changes), decide(url, decisions)]
+    if as_json:
+        typer.echo(msgspec.json.encode(measured))
+        return
+    table = Table("", "count", "a second")
+    for each in measured:
+        table.add_row(each.name, f"{each.count:,}", f"{each.a_second:,.0f}")
+    Console().print(table)

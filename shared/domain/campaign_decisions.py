@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from shared.domain.campaign_outputs import Arm, Checked, Decision, Outcome
 from shared.domain.campaigns import decision_id, draw_arm
 from shared.domain.checks import CHECKS, Check, Crossing
 from shared.domain.triggers import RiskOver, RiskUnder
+
+_PASSED: Final = {name: Checked(name, passed=True) for name in CHECKS}
 
 
 def decide(crossing: Crossing) -> Decision:
@@ -40,7 +44,7 @@ def _barred(crossing: Crossing, checks: list[Checked]) -> Outcome | None:
 
 def _run(name: str, check: Check, crossing: Crossing) -> Checked:
     reason = check(crossing)
-    return Checked(name, reason is None, reason)
+    return _PASSED[name] if reason is None else Checked(name, passed=False, reason=reason)
 
 
 def _record(
