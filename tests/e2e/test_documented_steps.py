@@ -193,8 +193,8 @@ def test_a_client_takes_each_trigger_once_and_none_that_is_void(
 
 
 def decision(customer: str, expires_at: int) -> Decision:
-    crossing = Crossing(campaign(), score(customer, 0.7), UNTOUCHED, 0.5, T0)
-    return msgspec.structs.replace(decide(crossing, "salt"), expires_at=expires_at)
+    crossing = Crossing(campaign(), score(customer, 0.7), UNTOUCHED, 0.5, T0, "salt")
+    return msgspec.structs.replace(decide(crossing), expires_at=expires_at)
 
 
 def _contacted(path: Path) -> dict[str, int]:

@@ -168,8 +168,8 @@ async def test_after_six_hours_both_arms_expire_alike(
 def test_a_bus_that_hangs_says_no_before_the_grace_is_over(
     settings: Settings, broker: EmbeddedKafka
 ) -> None:
-    crossing = Crossing(campaign(), score(risk=0.7), UNTOUCHED, 0.1, wall_clock() - DAY)
-    message = decision_message(decide(crossing, "salt"))
+    crossing = Crossing(campaign(), score(risk=0.7), UNTOUCHED, 0.1, wall_clock() - DAY, "salt")
+    message = decision_message(decide(crossing))
     bus = KafkaBus(settings)
     assert bus.send([message]) == [True]
     broker.pause()

@@ -11,7 +11,7 @@ from shared.domain.campaigns import UNTOUCHED
 from shared.domain.outputs import DeadLetter
 from tests.campaign_builders import HOUR, T0, campaign, score
 
-DECISION = decide(Crossing(campaign(), score("änne/7", 0.7), UNTOUCHED, 0.5, T0 + 123), "salt")
+DECISION = decide(Crossing(campaign(), score("änne/7", 0.7), UNTOUCHED, 0.5, T0 + 123, "salt"))
 
 
 def as_kafka(message: Message) -> KafkaMessage:
