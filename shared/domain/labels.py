@@ -3,12 +3,15 @@
 A snapshot is taken on a calendar cadence (not at events: that biases) and marked by every activity
 within its horizon. It makes two training examples, each when its time and a grace for late events
 are over: what is learned after the first step of the horizon, what is measured at its end.
+
+A row has few places for snapshots. Where the horizon is long against the cadence, all are learned
+from, and only every second, third ... is kept until it can be measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 import msgspec
@@ -65,6 +68,7 @@ def _within(rows: Rows, at: Millis, window: int) -> Mask:
 def ripen(step: Step, policy: Policy) -> None:
     """Emit an example for each label that is known: of horizons, then of steps, oldest first."""
     _ripen_steps(step, policy)
+    _drop_learned(step.rows, policy)
     order = 0
     while len(which := _ripe(step, policy)):
         some = step.rows[which]
@@ -86,6 +90,41 @@ def _ripen_steps(step: Step, policy: Policy) -> None:
         ripe = snapshots[which, place]
         snapshots["stepped"][which, place] = 1
         _emit(step, PENDING + place, which, ripe, _learned, [0.0] * len(which), policy)
+
+
+def _drop_learned(rows: Rows, policy: Policy) -> None:
+    """Remove the snapshots that were learned from and are not to be measured, in place."""
+    every = measured_every(policy)
+    if every == 1:
+        return
+    snapshots = rows["snapshots"]
+    gone = (np.arange(PENDING) < rows["pending"][:, None]) & (snapshots["stepped"] == 1)
+    gone &= _turn_number(rows, snapshots["at"].T // SLOT_MS, policy).T % every != 0
+    which = np.flatnonzero(gone.any(axis=1))
+    left = np.argsort(gone[which], axis=1, kind="stable")
+    kept = np.take_along_axis(snapshots[which], left, axis=1)
+    rows["pending"][which] -= np.count_nonzero(gone[which], axis=1).astype(np.uint8)
+    kept[np.arange(PENDING) >= rows["pending"][which][:, None]] = np.zeros((), kept.dtype)
+    rows["snapshots"][which] = kept
+
+
+@lru_cache
+def measured_every(policy: Policy) -> int:
+    """Return m: of a customer's snapshots, every m-th is measured, so that each finds a place.
+
+    1 where there are places for all, and where there are not even places to learn from all.
+    """
+    turn = policy.cadence_days * DAY_MS
+    held = -(-(policy.horizon_ms + policy.grace_ms) // turn)
+    learning = -(-(policy.step_ms + policy.grace_ms) // turn)
+    for every in range(1, held + 1):
+        needs = [
+            sum(ago < learning or ago % every == newest for ago in range(held))
+            for newest in range(every)
+        ]
+        if max(needs) <= PENDING:
+            return every
+    return 1
 
 
 def _emit(  # noqa: PLR0917  # one call for each kind of example
@@ -218,8 +257,18 @@ def _turn(rows: Rows, now: Millis, policy: Policy) -> Mask:
 
 def _days_to_turn(rows: Rows, slot: Millis, policy: Policy) -> Millis:
     """Return the days (n,) from that of ``slot`` to the next on which a snapshot is taken."""
-    day_phase = (rows["hash"] // np.uint64(SLOTS_A_DAY)).astype(np.int64)
-    return -(slot // SLOTS_A_DAY + day_phase) % policy.cadence_days
+    return -_phased_day(rows, slot) % policy.cadence_days
+
+
+def _turn_number(rows: Rows, slot: Millis, policy: Policy) -> Millis:
+    """Return the number (..., n) of the turn at ``slot`` (..., n) of each customer."""
+    return _phased_day(rows, slot) // policy.cadence_days
+
+
+def _phased_day(rows: Rows, slot: Millis) -> Millis:
+    """Return the day of ``slot``, moved by the phase of each customer."""
+    day: Millis = slot // SLOTS_A_DAY + (rows["hash"] // np.uint64(SLOTS_A_DAY)).astype(np.int64)
+    return day
 
 
 def _put(rows: Rows, at: Millis, features: Floats, model: Served) -> None:

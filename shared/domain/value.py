@@ -38,8 +38,8 @@ from shared.domain.features import FEATURES
 
 Floats = NDArray[np.float64]
 
-#: A level is remembered for years, so that every season is in it: half after two.
-MEMORY_DAYS: Final = 730.0
+#: A level is remembered for years, so that every season is in it alike: half after four.
+MEMORY_DAYS: Final = 1460.0
 #: The formula alone (a level of 1) counts as much as so many average labels.
 _PRIOR_LABELS: Final = 10.0
 YEAR_DAYS: Final = 365.0

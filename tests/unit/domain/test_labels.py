@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shared.domain.customer import PENDING, ROW
 from shared.domain.identity import hash64
 from shared.domain.labels import mark as mark_snapshots
+from shared.domain.labels import measured_every
 from shared.domain.outputs import Example
 from shared.domain.partition import Partition
 from shared.domain.policy import DAY_MS, MINUTE_MS, SLOT_MS, SLOTS_A_DAY, Policy
@@ -66,6 +67,12 @@ def marks(customer: str, start: int, end: int) -> Iterable[tuple[int, bool]]:
             yield mark, (day + day_phase) % POLICY.cadence_days == 0
 
 
+#: With a horizon of 28 days and four places: of the turns of each cadence, which are measured.
+#: 5 days: the newest two are learned from, and 0, 2, 4 or 1, 3, 5 turns ago wait for their horizon.
+#: A turn a day has not even the places to learn from all.
+MEASURED_EVERY = {1: 1, 5: 2, 8: 1, 14: 1, 30: 1}
+
+
 def oracle(arrivals: list[Arrival], cadence: int = POLICY.cadence_days) -> list[Label]:
     """Say plainly which labels a partition that heard of this must have given."""
     found = []
@@ -80,6 +87,8 @@ def oracle(arrivals: list[Arrival], cadence: int = POLICY.cadence_days) -> list[
                 if taken + STEP + GRACE <= mark:
                     found.append(label(mine, taken, mark, STEP))
                     stepped.add(taken)
+                    if (taken // DAY_MS + number // 96) // cadence % MEASURED_EVERY[cadence]:
+                        pending.remove(taken)
             if pending and pending[0] + RIPE <= mark:
                 found.append(label(mine, pending.pop(0), mark, HORIZON))
             heard = [arrival for arrival in mine if arrival.now < mark]
@@ -111,7 +120,7 @@ happened = st.lists(
 
 
 @settings(max_examples=80, deadline=None)
-@given(happened, st.sampled_from([1, 5, 14, 30]))
+@given(happened, st.sampled_from(list(MEASURED_EVERY)))
 def test_labels_are_those_of_the_oracle(
     happened: list[tuple[int, int, str, str]], cadence: int
 ) -> None:
@@ -286,7 +295,7 @@ def test_examples_leave_in_the_order_of_their_labels_and_identities() -> None:
 
 
 def test_a_shorter_horizon_ripens_all_that_waits_oldest_first() -> None:
-    patient = replace(POLICY, horizon_ms=90 * DAY_MS)
+    patient = replace(POLICY, horizon_ms=55 * DAY_MS)
     target = partition(patient)
     end = T0 + 50 * DAY_MS
     run(target, [record(0, [purchase("ada", T0), tick(end)], end)], policy=patient)
@@ -332,3 +341,24 @@ def test_snapshots_that_have_no_place_are_counted() -> None:
     run(target, [record(0, [purchase("ada", T0), tick(end)], end)], policy=daily)
     assert row_of(target, "ada")["pending"] == PENDING
     assert target.counts.snapshots_skipped == 10 - PENDING
+
+
+@pytest.mark.parametrize(
+    ("horizon", "cadence", "every"),
+    [(28, 14, 1), (91, 28, 1), (91, 14, 2), (182, 28, 2), (182, 14, 6), (364, 28, 6)],
+)
+def test_every_snapshot_finds_a_place(horizon: int, cadence: int, every: int) -> None:
+    """182 and 14: 14 turns wait, two are learned from, and 0, 6, 12 or 1, 7, 13 are measured."""
+    policy = replace(POLICY, horizon_ms=horizon * DAY_MS, cadence_days=cadence)
+    assert measured_every(policy) == every
+    end = T0 + 3 * horizon * DAY_MS
+    target = partition(policy)
+    days = [record(day, [tick(T0 + day * DAY_MS)], T0 + day * DAY_MS)
+            for day in range(1, (end - T0) // DAY_MS)]  # fmt: skip
+    found = run(target, [record(0, [purchase("ada", T0)], T0), *days], policy=policy).examples
+    assert target.counts.snapshots_skipped == 0
+    learned = [one.at for one in found if one.learned]
+    measured = [one.at for one in found if one.measured]
+    assert {b - a for a, b in pairwise(learned)} == {cadence * DAY_MS}
+    assert {b - a for a, b in pairwise(measured)} == {every * cadence * DAY_MS}
+    assert set(measured) <= set(learned)
