@@ -15,12 +15,14 @@ from services.scorer.records import moved_from
 from services.scorer.state_store import KafkaStateStore
 from shared import topics
 from shared.domain.batch import Record
+from shared.domain.campaign_fold import Fold
 from shared.domain.campaign_outputs import Decision
-from shared.domain.campaign_state import Batch, Fold, Lease, Rules, Standings
+from shared.domain.campaign_state import Batch, Lease, Rules
 from shared.domain.churn import ChurnModel
 from shared.domain.learner import Snapshot
 from shared.domain.outputs import Score
 from shared.domain.scoring import Served
+from shared.domain.standings import Standings
 from shared.schemas.snapshots import SIGNATURE_HEADER, decode_snapshot
 from tests.faults.traffic import Sums
 from tests.support.cluster import Cluster
@@ -88,7 +90,7 @@ def log(cluster: Cluster, number: int, end: int) -> Iterable[Record]:
 def decisions(cluster: Cluster, partitions: Sequence[Sequence[Score]], now: int) -> list[Decision]:
     """Return what the campaigns decide about scores, partition by partition in their order."""
     book = read_campaigns(cluster.settings.campaigns_file)
-    rules = Rules(book.campaigns, cluster.settings.control_salt)
+    rules = Rules(book.campaigns, cluster.settings.control_salt, book.rails)
     found: list[Decision] = []
     for number, scores in enumerate(partitions):
         batch = Batch(Lease(number, 1), 0, 0)
