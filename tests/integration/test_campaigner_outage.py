@@ -45,7 +45,7 @@ campaigns:
     control: 0%
   - name: held-out
     state: live
-    trigger: {risk_over: 0.6}
+    trigger: {risk_under: 0.2}
     channel: sms
     offer: ten-percent-off
     control: 100%
@@ -121,14 +121,15 @@ async def running(settings: Settings, clock: Clock, gate: Gate) -> AsyncIterator
 
 
 async def crossed(settings: Settings, running: Campaigning, gate: Gate) -> None:
-    """Have a crossing decided by both campaigns, and wait in the outbox."""
+    """Have a crossing decided by each campaign, and wait in the outbox."""
     gate.closed = True
     now = wall_clock()
-    rise = [
-        score("anna", risk, at=now, origin=Identity(0, number, 0))
-        for number, risk in enumerate([0.1, 0.7])
+    risks = [("anna", 0.5), ("anna", 0.7), ("bert", 0.5), ("bert", 0.1)]
+    scores = [
+        score(customer, risk, at=now, origin=Identity(0, number, 0))
+        for number, (customer, risk) in enumerate(risks)
     ]
-    await asyncio.to_thread(send_scores, settings, rise)
+    await asyncio.to_thread(send_scores, settings, scores)
     await until(lambda: "outbox" in running.health.reasons())
 
 
