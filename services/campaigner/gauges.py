@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from threading import Event
 from typing import Final
@@ -109,14 +110,16 @@ def _show(report: CampaignReport) -> None:
     for arm, found in (("treatment", report.treatment), ("control", report.control)):
         metrics.CAMPAIGNER_UNITS.labels(name, arm).set(found.enrolled)
         metrics.CAMPAIGNER_MEASURED.labels(name, arm).set(found.measured)
-    _show_interval(metrics.CAMPAIGNER_UPLIFT, name, report.retention)
-    _show_interval(metrics.CAMPAIGNER_MARGIN_UPLIFT, name, report.margin)
+    _show_interval(metrics.CAMPAIGNER_UPLIFT, name, report.retention, 1.0)
+    _show_interval(metrics.CAMPAIGNER_MARGIN_UPLIFT, name, report.margin, math.inf)
     metrics.CAMPAIGNER_COST.labels(name).set(report.cost)
     metrics.CAMPAIGNER_BALANCE.labels(name).set(report.balance.p_value)
 
 
-def _show_interval(gauge: Gauge, campaign: str, interval: Interval | None) -> None:
+def _show_interval(gauge: Gauge, campaign: str, interval: Interval | None, most: float) -> None:
+    """Show an interval; while too few were measured it is all that is possible, up to ``most``."""
+    low, high = (-most, most) if interval is None else (interval.low, interval.high)
+    gauge.labels(campaign, "low").set(low)
+    gauge.labels(campaign, "high").set(high)
     if interval is not None:
         gauge.labels(campaign, "estimate").set(interval.estimate)
-        gauge.labels(campaign, "low").set(interval.low)
-        gauge.labels(campaign, "high").set(interval.high)

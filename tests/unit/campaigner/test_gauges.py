@@ -65,3 +65,15 @@ def test_the_effect_is_shown_and_forgotten_with_its_units(database: Engine) -> N
     assert 'campaign="early-warning"' not in "\n".join(
         line for line in page().splitlines() if line.startswith("tenure_campaigner_uplift")
     )
+
+
+def test_nothing_is_known_of_an_effect_before_enough_were_measured(database: Engine) -> None:
+    world = World(database, [campaign(valid_for_ms=DAY)])
+    world.append(score("anna", 0.1), score("anna", 0.7, 1, origin=Identity(0, 1, 0)))
+    world.process()
+    gauges = Gauges(CampaignStore(database, TOPIC), CampaignQueries(database), list, lambda: T0)
+    gauges.measure_effects()
+    shown = [line for line in page().splitlines() if line.startswith("tenure_campaigner_uplift")]
+    assert [(line.split('"')[1], float(line.split()[-1])) for line in shown] == [
+        ("low", -1.0), ("high", 1.0),
+    ]  # fmt: skip
