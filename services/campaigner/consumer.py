@@ -37,10 +37,16 @@ _RETRY_S: Final = 2.0
 _MEASURE_S: Final = 2.0
 _MEASURE_TIMEOUT_MS: Final = 5_000
 _HEARTBEATS: Final = 4  # in a session timeout
+#: Beyond the session timeout, for which the others may wait for a member that is gone.
+_JOIN_GRACE_S: Final = 10.0
 
 
 class RewoundError(TenureError):
     """The topic ends before the place where the database stands."""
+
+
+class NotJoinedError(TenureError):
+    """The group has not told what to read for too long."""
 
 
 class ScoreConsumer:
@@ -67,6 +73,9 @@ class ScoreConsumer:
             except LostPartitionError as error:  # it was paused for long: join the group anew
                 log.warning("another campaigner took over, joining anew", reason=str(error))
                 self.problem = str(error)
+            except NotJoinedError as error:
+                log.warning("joining the group anew", reason=str(error))
+                self.problem = str(error)
             except KafkaAccessError as error:
                 log.warning("cannot come into kafka", reason=str(error), retry_s=_RETRY_S)
                 self.problem = str(error)
@@ -84,9 +93,11 @@ class ScoreConsumer:
             # kafka-python assigns what it knows of the topic, and where that arrives meanwhile it
             # takes nothing for all there is, for ever. So let it know before it joins.
             consumer.partitions_for_topic(self._topic)
-            consumer.subscribe([self._topic], listener=_Assignment(consumer, assigned))
+            joining = _Joining(self._settings.session_timeout_s + _JOIN_GRACE_S)
+            consumer.subscribe([self._topic], listener=_Assignment(consumer, assigned, joining))
             follower = _Follower(consumer, self._campaigner, self._topic)
             while not stop.is_set():
+                joining.require_progress()
                 follower.step(assigned)
                 self.problem = follower.problem
         finally:
@@ -111,19 +122,46 @@ class ScoreConsumer:
         )
 
 
+class _Joining:
+    """Watches how long a join takes.
+
+    kafka-python may lose sight of one that it has begun, and then polls without partitions and
+    without heartbeats for ever. Only a new consumer gets out of that.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._since: float | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        self._since = time.monotonic()
+
+    def end(self) -> None:
+        self._since = None
+
+    def require_progress(self) -> None:
+        since = self._since
+        if since is not None and time.monotonic() - since > self._patience_s:
+            raise NotJoinedError(f"the group assigned nothing within {self._patience_s:.0f} s")
+
+
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
     """Pauses what was assigned until this thread has claimed it. Runs on the I/O loop."""
 
-    def __init__(self, consumer: KafkaConsumer, changed: Event) -> None:
+    def __init__(self, consumer: KafkaConsumer, changed: Event, joining: _Joining) -> None:
         self._consumer = consumer
         self._changed = changed
+        self._joining = joining
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._consumer.pause(*assigned)
+        self._joining.end()
         self._changed.set()
 
-    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Do nothing: what is committed is committed, and the fence stops the rest."""
+    def on_partitions_revoked(self, _: Iterable[TopicPartition]) -> None:
+        """Wait for the next; what is committed is committed, and the fence stops the rest."""
+        self._joining.begin()
 
 
 class _Follower:

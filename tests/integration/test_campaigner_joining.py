@@ -5,7 +5,9 @@ from threading import Event, Thread
 from typing import cast
 
 import pytest
+from kafka.coordinator.consumer import ConsumerCoordinator
 
+from services.campaigner import consumer as consumer_module
 from services.campaigner.consumer import ScoreConsumer
 from services.campaigner.service import Campaigner
 from shared.adapters.embedded_kafka import EmbeddedKafka
@@ -57,3 +59,29 @@ def test_it_owns_everything_at_once_each_time(kafka: EmbeddedKafka, prefix: str)
             stop.set()
             thread.join()
         assert owner.owned == [list(range(PARTITIONS))]
+
+
+def test_a_join_that_the_client_loses_is_begun_anew(
+    kafka: EmbeddedKafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(kafka.bootstrap_servers, prefix)
+    make_topics(settings)
+    monkeypatch.setattr(consumer_module, "_JOIN_GRACE_S", 2 - settings.session_timeout_s)
+    needs_to_join = ConsumerCoordinator.need_rejoin
+    lost: list[ConsumerCoordinator] = []
+
+    def forget_the_first(self: ConsumerCoordinator) -> bool:
+        """Do as a client that takes a join for done before it is."""
+        lost.append(self)
+        return self is not lost[0] and bool(needs_to_join(self))
+
+    monkeypatch.setattr(ConsumerCoordinator, "need_rejoin", forget_the_first)
+    owner, stop = Owner(), Event()
+    thread = Thread(target=ScoreConsumer(settings, cast("Campaigner", owner)).run, args=[stop])
+    thread.start()
+    try:
+        assert owner.something.wait(60)
+    finally:
+        stop.set()
+        thread.join()
+    assert lost[0] is not lost[-1]
