@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -204,7 +205,16 @@ class forbidden:  # noqa: N801  # used as a statement
     def __enter__(self) -> None:
         with closing(KafkaAdminClient(bootstrap_servers=self._servers)) as admin:
             assert not admin.create_acls(self._rules)["failed"]
+            self._await(admin, len(self._rules))
 
     def __exit__(self, *_: object) -> None:
         with closing(KafkaAdminClient(bootstrap_servers=self._servers)) as admin:
             admin.delete_acls(self._rules)
+            self._await(admin, 0)
+
+    def _await(self, admin: KafkaAdminClient, known: int) -> None:
+        """Wait until the broker has heard of it: the controller, which answered, is ahead of it."""
+        until = time.monotonic() + 60
+        while sum(len(admin.describe_acls(each)[0]) for each in self._rules) != known:
+            assert time.monotonic() < until
+            time.sleep(0.05)
