@@ -126,10 +126,7 @@ class Fold:
                 arming = self._standings.arming(customer, campaign.name)
                 if crosses(trigger, arming, before, seen, score.cause):
                     due.append(campaign)
-            # Who has no entry is armed; whom a decision waits for is not, until it is made.
-            if customer in self._standings.armings and not self._standings.waits(
-                customer, campaign.name
-            ):
+            if customer in self._standings.armings:  # who has no entry is armed
                 arming = self._standings.arming(customer, campaign.name)
                 self._stand(customer, campaign.name, arming, rearmed(trigger, arming, seen))
         if len(due) > 1:  # stable: by the order of the file where nothing else tells

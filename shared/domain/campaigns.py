@@ -2,8 +2,7 @@
 
 A crossing: the trigger did not hold when the customer was last seen, and holds now. What holds at
 first sight, or by a new model alone, is none unless the campaign includes the existing. Each
-decision disarms; for a risk, falling below the threshold less the hysteresis re-arms. While a
-decision waits nobody is armed anew: what happens meanwhile belongs to it.
+decision disarms; for a risk, falling below the threshold less the hysteresis re-arms.
 """
 
 from __future__ import annotations
