@@ -89,3 +89,33 @@ def campaigns(
     for each in measured:
         table.add_row(each.name, f"{each.count:,}", f"{each.a_second:,.0f}")
     Console().print(table)
+
+
+@bench.command()
+def latency(
+    *,
+    rate: Annotated[int, typer.Option(min=10, help="Events a second.")] = 1_000,
+    seconds: Annotated[int, typer.Option(min=1, help="How long to measure.")] = 60,
+    request_events: Annotated[int, typer.Option(min=1, help="Events in a request.")] = 50,
+    triggers: Annotated[
+        int, typer.Option(min=1, help="Events of a second that make a trigger each.")
+    ] = 50,
+    customers: Annotated[int, typer.Option(min=100, help="Customers the others are of.")] = 10_000,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Post events at fixed times to all of Tenure, and see when their triggers can be read."""
+    from services.latency.load import Load
+    from services.latency.service import measure
+    from services.standalone.run import run
+
+    load = Load(rate, seconds, request_events, min(triggers, rate), customers)
+    with Console(stderr=True).status("starting") as status:
+        measured = run(measure(load, status.update))
+    if as_json:
+        typer.echo(msgspec.json.encode(measured))
+        return
+    table = Table("milliseconds", "events", "p50", "p90", "p99", "max")
+    for each in measured:
+        figures = (f"{one:,.0f}" for one in (each.p50, each.p90, each.p99, each.max))
+        table.add_row(each.name, f"{each.count:,}", *figures)
+    Console().print(table)

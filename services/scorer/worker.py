@@ -1,8 +1,10 @@
 """One partition at work: records in, one transaction after another out.
 
-Folding runs ahead of committing: while a transaction is under way the next records are folded, and
-when it is done all that was folded meanwhile goes into the next one. So a flush is small when
-little happens and large when much does, and its cost is shared.
+Folding runs ahead of committing where much waits: while a transaction is under way the next records
+are folded, and when it is done all that was folded meanwhile goes into the next one. Little waits
+for the transaction's end instead, and is folded at once then: a fold costs more than a millisecond
+however small it is, and none is durable sooner for having been folded early. So a flush is small
+when little happens and large when much does, and its cost is shared.
 
 1. ``submit`` queues a record with what is to be called once it is durable.
 2. ``_fold`` takes what is queued, folds it, and hands over the effects. Where offsets are missing
@@ -93,6 +95,7 @@ class PartitionWorker:
         self._fail = fail
         self._records: asyncio.Queue[tuple[Record, Acknowledge]] = asyncio.Queue(_QUEUED)
         self._folded: asyncio.Queue[_Folded] = asyncio.Queue(_FOLDS_AHEAD)
+        self._stirred = asyncio.Event()  # a record came, or a transaction is over
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self.durable = partition.position
@@ -115,6 +118,7 @@ class PartitionWorker:
         """Queue a record; waits when too many are queued. After `stop` it is dropped."""
         if not self._stopping:
             await self._records.put((record, acknowledge))
+            self._stirred.set()
 
     async def stop(self) -> None:
         """Commit what was folded, leave the rest to the next owner, and let go."""
@@ -152,12 +156,18 @@ class PartitionWorker:
                 _call_all(acknowledge)
 
     async def _next_records(self) -> tuple[list[Record], list[Acknowledge]]:
-        """Wait for a record, and take what else is there."""
+        """Wait for a record, and take what is there by the time that a transaction can begin."""
         taken = [await self._records.get()]
         size = _weight(taken[0][0])
-        while not self._records.empty() and size < _SINGLE_EVENTS_A_FOLD:
-            taken.append(self._records.get_nowait())
-            size += _weight(taken[-1][0])
+        while size < _SINGLE_EVENTS_A_FOLD:
+            if not self._records.empty():
+                taken.append(self._records.get_nowait())
+                size += _weight(taken[-1][0])
+            elif self._committing_since is None and self._folded.empty():
+                break
+            else:
+                self._stirred.clear()
+                await self._stirred.wait()
         return [record for record, _ in taken], [acknowledge for _, acknowledge in taken]
 
     async def _fold_left_out(self, records: list[Record]) -> None:
@@ -202,6 +212,7 @@ class PartitionWorker:
         self._committing_since = started = time.monotonic()
         await self._store.commit([one.effects for one in folded], folded[-1].position)
         done, self._committing_since = time.monotonic(), None
+        self._stirred.set()
         self._count(folded[-1].position)
         self.durable = folded[-1].position
         metrics.SCORER_COMMIT_SECONDS.observe(done - started)

@@ -25,6 +25,9 @@ from tests.support.oracle import assert_same_outputs, assert_same_states, fold, 
 from tests.unit.domain.histories import HOUR_MS, T0, activation, purchase, record, served, tick
 from tests.waiting import until
 
+#: Records that are folded at once whether or not a transaction is under way.
+FULL = 20
+
 
 class Gate:
     """A store whose commits wait until they are let through, one by one or all."""
@@ -120,13 +123,27 @@ async def test_folding_runs_ahead_and_shares_the_next_transaction(bench: Bench) 
     worker = await bench.start()
     await bench.submit(worker, log(1))
     await until(lambda: bench.gate.waiting)
-    for n in range(1, 3):
-        await bench.submit(worker, log(1, start=n))
-        await until(lambda n=n: worker.partition.offset == n + 1)
+    for start in (1, 1 + FULL):
+        await bench.submit(worker, log(FULL, start=start))
+        await until(lambda start=start: worker.partition.offset == start + FULL)
     assert bench.acknowledged == []
     bench.gate.let(2)
-    await until(lambda: len(bench.acknowledged) == 3)
+    await until(lambda: len(bench.acknowledged) == 1 + 2 * FULL)
     assert [effects for effects, _ in bench.gate.committed] == [1, 2]
+    await worker.stop()
+
+
+async def test_little_waits_for_the_transaction_and_is_folded_at_once_then(bench: Bench) -> None:
+    worker = await bench.start()
+    await bench.submit(worker, log(1))
+    await until(lambda: bench.gate.waiting)
+    for n in range(1, 4):
+        await bench.submit(worker, log(1, start=n))
+        await asyncio.sleep(0)
+    bench.gate.let(2)
+    await until(lambda: len(bench.acknowledged) == 4)
+    assert [effects for effects, _ in bench.gate.committed] == [1, 1]
+    assert worker.durable.offset == 4
     await worker.stop()
 
 
@@ -163,16 +180,17 @@ async def test_stopping_commits_what_was_folded_and_leaves_the_rest(bench: Bench
     worker = await bench.start()
     await bench.submit(worker, log(1))
     await until(lambda: bench.gate.waiting)
-    await bench.submit(worker, log(1, start=1))
-    await until(lambda: worker.partition.offset == 2)
+    await bench.submit(worker, log(FULL, start=1))
+    await until(lambda: worker.partition.offset == 1 + FULL)
+    await bench.submit(worker, log(1, start=1 + FULL))
     stopping = asyncio.create_task(worker.stop())
     await asyncio.sleep(0)
-    await bench.submit(worker, log(1, start=2))
+    await bench.submit(worker, log(1, start=2 + FULL))
     bench.gate.let(99)
     await stopping
     assert bench.gate.closed
-    assert bench.acknowledged == [0, 1]
-    assert worker.durable.offset == 2
+    assert bench.acknowledged == list(range(1 + FULL))
+    assert worker.durable.offset == 1 + FULL
     assert bench.failed == []
 
 
