@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from services.campaigner.cli import campaigns, customer, decisions
+from services.campaigner.controls.cli import audit, suppression
 from services.commands.bench import bench
 from services.commands.dead_letter import dead_letter
 from services.commands.demo import demo
@@ -47,6 +48,8 @@ app.command("evaluate")(evaluate_file)
 app.add_typer(customer)
 app.command()(decisions)
 app.add_typer(campaigns)
+app.add_typer(suppression)
+app.command()(audit)
 app.add_typer(dead_letter)
 app.command()(topics)
 app.command()(settings)

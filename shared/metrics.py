@@ -244,6 +244,12 @@ CAMPAIGNER_BALANCE: Final = Gauge(
     "Whether the arms are as large as meant; below .001 they are not",
     ["campaign"],
 )
+#: What is left of a budget in its present period, by `scope` (all, campaign/NAME) and `span`.
+CAMPAIGNER_BUDGET_LEFT: Final = Gauge(
+    "tenure_campaigner_budget_left_ratio",
+    "Share of a budget that is left today, this month, or in all",
+    ["scope", "span"],
+)
 #: 1 when the campaign file is in force as it stands, 0 while an error keeps the former one.
 CAMPAIGNER_FILE_VALID: Final = Gauge(
     "tenure_campaigner_file_valid", "Whether the campaign file is in force as it stands"

@@ -14,6 +14,7 @@ import structlog
 
 from services.campaigner.bus import KafkaBus
 from services.campaigner.consumer import ScoreConsumer
+from services.campaigner.controls.http import ControlApi, add_controls
 from services.campaigner.gauges import Gauges
 from services.campaigner.http import Api, create_app
 from services.campaigner.ports import Clock, Hook, no_hook
@@ -25,6 +26,7 @@ from shared.adapters.health import Health
 from shared.adapters.http import HttpServer
 from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.adapters.sql.campaign_store import CampaignStore
+from shared.adapters.sql.control_store import ControlStore
 from shared.adapters.sql.engine import Database, open_database
 from shared.settings import Settings
 from shared.topics import CUSTOMER_SCORES
@@ -145,10 +147,14 @@ def build(
     database = open_database(settings.database_url)
     source = settings.topic(CUSTOMER_SCORES.name)
     store = CampaignStore(database, source, hook=hook)
+    controls = ControlStore(database, clock)
     rules = LiveRules(
         settings.campaigns_file,
         settings.control_salt,
-        keep=lambda book: store.keep_versions(book.documents(), clock()),
+        keep=lambda book: controls.keep_versions(
+            book.documents(), book.rails_document(), book.rails.author
+        ),
+        controls=controls.controls,
     )
     campaigner = Campaigner(
         store, rules, clock=clock, owner=f"{socket.gethostname()}/{os.getpid()}", hook=hook
@@ -159,6 +165,7 @@ def build(
         bus,
         campaigner.leases,
         release=campaigner.release_enrolments,
+        controls=controls.controls,
         clock=clock,
         source=source,
         hook=hook,
@@ -166,11 +173,12 @@ def build(
     campaigner.on_decided(publisher.wake)
     consumer = ScoreConsumer(settings, campaigner)
     queries = CampaignQueries(database)
-    gauges = Gauges(store, queries, campaigner.leases, clock)
+    gauges = Gauges(store, queries, campaigner.leases, clock, lambda: rules.book)
     health = Health()
     health.add_check("scores", lambda: consumer.problem)
     health.add_check("outbox", lambda: publisher.problem)
     health.add_check("database", lambda: gauges.problem)
-    app = create_app(Api(queries, lambda: rules.book), keys, health)
+    app = create_app(Api(queries, lambda: rules.book, controls.controls), keys, health)
+    add_controls(app, ControlApi(controls, lambda: rules.book), keys)
     server = HttpServer(app, settings.campaigner_host, settings.campaigner_port)
     return Campaigning(health, server, database, bus, consumer, publisher, gauges, fail)

@@ -63,6 +63,10 @@ class CampaignBook(Struct, frozen=True):
         """Return each campaign as JSON by (name, version)."""
         return {(each.name, each.version): _canonical(each).decode() for each in self.campaigns}
 
+    def rails_document(self) -> str:
+        """Return the guard rails as JSON."""
+        return msgspec.json.encode(self.rails, order="sorted").decode()
+
 
 def read_campaigns(path: Path | None) -> CampaignBook:
     """Read a campaign file, or the built-in one.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from services.campaigner.audience_model import AudienceModel
 from services.campaigner.campaign_values import Duration, Model, Name, Share, Word, wrong
 from services.campaigner.trigger_model import TriggerModel
+from shared.domain.budgets import Budget
 from shared.domain.campaigns import Campaign, Expected, GuardRails, State
 from shared.domain.quiet_hours import QuietHours, known_zone
 
@@ -17,6 +18,26 @@ _HOURS: Final = r"([01]\d|2[0-3]):(00|15|30|45)-([01]\d|2[0-3]):(00|15|30|45)"
 
 Money = Annotated[float, Field(ge=0, le=1e6)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Limit = Annotated[float, Field(gt=0, le=1e12)]
+Author = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class BudgetModel(Model):
+    """``budget``: most that contacts may cost."""
+
+    day: Limit | None = None
+    month: Limit | None = None
+    in_all: Limit | None = None
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> BudgetModel:
+        if not self.model_fields_set:
+            raise wrong("no limit", "Write e.g. `{day: 100}`, or leave it out")
+        return self
+
+    def budget(self) -> Budget:
+        """Return it as the domain knows it."""
+        return Budget(self.day, self.month, self.in_all)
 
 
 class ExpectedModel(Model):
@@ -40,6 +61,10 @@ class GuardRailsModel(Model):
     per_day: Count | None = None
     per_week: Count | None = None
     in_all: Count | None = None
+    budget: BudgetModel | None = None
+    rates: dict[Word, Count] = Field(default_factory=dict)
+    approval: bool = False
+    author: Author | None = None
 
     @field_validator("time_zone")
     @classmethod
@@ -62,7 +87,17 @@ class GuardRailsModel(Model):
     def rails(self) -> GuardRails:
         """Return them as the domain knows them."""
         quiet = None if self.quiet_hours is None else _quiet(self.quiet_hours)
-        return GuardRails(self.time_zone, quiet, self.per_day, self.per_week, self.in_all)
+        return GuardRails(
+            time_zone=self.time_zone,
+            quiet=quiet,
+            per_day=self.per_day,
+            per_week=self.per_week,
+            in_all=self.in_all,
+            budget=None if self.budget is None else self.budget.budget(),
+            rates=self.rates,
+            approval=self.approval,
+            author=self.author,
+        )
 
 
 def _quiet(text: str) -> QuietHours:
@@ -91,6 +126,17 @@ class CampaignModel(Model):
     cap: Count | None = None
     expected: ExpectedModel | None = None
     transactional: bool = False
+    budget: BudgetModel | None = None
+    approval: bool = False
+
+    @field_validator("budget")
+    @classmethod
+    def _can_be_spent(cls, value: BudgetModel | None, info: ValidationInfo) -> BudgetModel | None:
+        if value is not None and not info.data.get("cost_per_contact"):
+            raise wrong(
+                "no contact costs anything", "Write what one does: `cost_per_contact: 0.05`"
+            )
+        return value
 
     @field_validator("valid_for")
     @classmethod
@@ -126,6 +172,8 @@ class CampaignModel(Model):
             cap=self.cap,
             expected=None if self.expected is None else self.expected.expected(),
             transactional=self.transactional,
+            budget=None if self.budget is None else self.budget.budget(),
+            approval=self.approval,
         )
 
 
@@ -134,3 +182,12 @@ class CampaignsModel(Model):
 
     campaigns: list[CampaignModel]
     guard_rails: GuardRailsModel = GuardRailsModel()
+
+    @field_validator("guard_rails")
+    @classmethod
+    def _has_an_author(cls, value: GuardRailsModel, info: ValidationInfo) -> GuardRailsModel:
+        needed = value.approval or any(each.approval for each in info.data.get("campaigns", ()))
+        if needed and value.author is None:
+            remedy = "Write `author:` with the name of the API key of who wrote this file"
+            raise wrong("approval by a second person needs to know the first", remedy)
+        return value

@@ -74,6 +74,12 @@ EXAMPLES: Final = {
     "per_day": "1",
     "per_week": "3",
     "in_all": "20",
+    "budget": "{day: 100, month: 2000}",
+    "day": "100",
+    "month": "2000",
+    "rates": "{sms: 600}",
+    "approval": "true",
+    "author": "anna",
 }
 
 _UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}

@@ -43,12 +43,12 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a customer's stage, risk with its reasons, and value."""
-    with closing(_client(url, key)) as client:
+    with closing(open_client(url, key)) as client:
         profile = client.profile(identity)
     if as_json:
         typer.echo(json.dumps(profile))
     else:
-        _print(_profile_table(profile), _reasons_table(profile))
+        print_tables(_profile_table(profile), _reasons_table(profile))
 
 
 def decisions(
@@ -62,14 +62,14 @@ def decisions(
     as_json: AsJson = False,
 ) -> None:
     """Say why a customer was, or was not, contacted: the newest decision first."""
-    with closing(_client(url, key)) as client:
+    with closing(open_client(url, key)) as client:
         found = client.customer_decisions(identity, limit)
         if not found and _is_uuid(identity):
             found = [client.decision(identity)]
     if as_json:
         typer.echo(json.dumps(found))
     elif found:
-        _print(_decisions_table(found))
+        print_tables(_decisions_table(found))
     else:
         typer.echo("No decisions: no campaign's threshold was crossed while it was watched.")
 
@@ -99,12 +99,12 @@ def check(
 @campaigns.command("list")
 def list_campaigns(*, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
     """List the campaigns in force, with their decisions by outcome."""
-    with closing(_client(url, key)) as client:
+    with closing(open_client(url, key)) as client:
         page = client.campaigns()
     if as_json:
         typer.echo(json.dumps(page))
     else:
-        _print(_campaigns_table(page["campaigns"]))
+        print_tables(_campaigns_table(page["campaigns"]))
 
 
 @campaigns.command()
@@ -116,15 +116,16 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Say what a campaign achieved: both arms, uplift, cost and return."""
-    with closing(_client(url, key)) as client:
+    with closing(open_client(url, key)) as client:
         found = client.report(name)
     if as_json:
         typer.echo(json.dumps(found))
     else:
-        _print(*report_tables(found))
+        print_tables(*report_tables(found))
 
 
-def _client(url: str | None, key: str | None) -> OperatorClient:
+def open_client(url: str | None, key: str | None) -> OperatorClient:
+    """Return a client of the campaigner that is meant."""
     settings = load_settings()
     default = f"http://{settings.campaigner_host}:{settings.campaigner_port}"
     return OperatorClient(url or default, key)
@@ -138,18 +139,20 @@ def _is_uuid(text: str) -> bool:
     return True
 
 
-def _print(*tables: Table) -> None:
+def print_tables(*tables: Table) -> None:
+    """Print tables to the terminal."""
     console = Console()
     for table in tables:
         console.print(table)
 
 
-def _table(*columns: str, rows: Iterable[Iterable[object]]) -> Table:
-    table = Table(*columns, box=None, pad_edge=False)
+def table(*columns: str, rows: Iterable[Iterable[object]]) -> Table:
+    """Return a table without borders."""
+    made = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         # As text: an id may hold what rich would take for markup.
-        table.add_row(*(Text(str(each)) for each in row))
-    return table
+        made.add_row(*(Text(str(each)) for each in row))
+    return made
 
 
 def _profile_table(profile: dict[str, Any]) -> Table:
@@ -167,20 +170,20 @@ def _profile_table(profile: dict[str, Any]) -> Table:
         "lifetime value": f"{profile['clv']:,.2f} to come",
         "account": f"{profile['p_closed']:.1%} to be closed within the horizon",
         "closed": "yes" if profile["closed"] else "no",
-        "as of": _time(profile["at"]),
+        "as of": time_of(profile["at"]),
     }
-    return _table("", "", rows=rows.items())
+    return table("", "", rows=rows.items())
 
 
 def _reasons_table(profile: dict[str, Any]) -> Table:
     rows = [(f"{each['contribution']:+.2f}", each["text"]) for each in profile["reasons"]]
-    return _table("log odds", "why", rows=rows)
+    return table("log odds", "why", rows=rows)
 
 
 def _decisions_table(found: list[dict[str, Any]]) -> Table:
     rows = (
         (
-            _time(each["at"]),
+            time_of(each["at"]),
             each["campaign"],
             each["outcome"],
             f"{each['risk']:.1%}",
@@ -189,12 +192,14 @@ def _decisions_table(found: list[dict[str, Any]]) -> Table:
         )
         for each in found
     )
-    return _table("crossed", "campaign", "outcome", "risk", "because", "id", rows=rows)
+    return table("crossed", "campaign", "outcome", "risk", "because", "id", rows=rows)
 
 
 def _because(decision: dict[str, Any]) -> Iterable[str]:
     """Say what decided: the checks that failed, or else the arm."""
     failed = [each["reason"] for each in decision["checks"] if not each["passed"]]
+    if decision["outcome"] == "deferred":
+        return [f"waits for {decision['waits_for']}, until {time_of(decision['opens_at'])}"]
     return failed or [f"every check passed, {decision['arm']} arm"]
 
 
@@ -203,7 +208,7 @@ def _campaigns_table(found: list[dict[str, Any]]) -> Table:
     rows = (
         (
             each["name"],
-            each["state"],
+            "held" if each["held"] else each["state"],
             each["due"],
             each["channel"],
             f"{each['control']:.0%}",
@@ -211,10 +216,11 @@ def _campaigns_table(found: list[dict[str, Any]]) -> Table:
         )
         for each in found
     )
-    return _table("campaign", "state", "trigger", "channel", "control", *outcomes, rows=rows)
+    return table("campaign", "state", "trigger", "channel", "control", *outcomes, rows=rows)
 
 
-def _time(epoch_ms: int) -> str:
+def time_of(epoch_ms: int) -> str:
+    """Return a time in UTC as people read it."""
     return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(" ", "seconds")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -62,13 +63,24 @@ class OperatorClient:
         """Return what a campaign achieved."""
         return self._get(f"/v1/campaigns/{quote(campaign, safe='')}/report")
 
+    def read(self, what: str, **query: str | int | None) -> dict[str, Any]:
+        """Return a page of a list."""
+        return self._get(f"/v1/{what}", **{k: v for k, v in query.items() if v is not None})
+
+    def change(self, what: str, **body: object) -> dict[str, Any]:
+        """Change something; the answer says how much."""
+        return self._ask(lambda: self._http.post(f"/v1/{quote(what)}", json=body))
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
-    def _get(self, path: str, **query: int) -> dict[str, Any]:
+    def _get(self, path: str, **query: str | int) -> dict[str, Any]:
+        return self._ask(lambda: self._http.get(path, params=query))
+
+    def _ask(self, send: Callable[[], httpx.Response]) -> dict[str, Any]:
         try:
-            answer = self._http.get(path, params=query)
+            answer = send()
         except httpx.HTTPError as error:
             raise OperatorError(
                 f"No campaigner answers at {self._url} ({type(error).__name__}). Start it, or "

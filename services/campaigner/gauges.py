@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from prometheus_client import Gauge
 
+from services.campaigner.campaign_file import CampaignBook
 from services.campaigner.ports import Clock, Store
 from shared import metrics
 from shared.adapters.sql.campaign_queries import CampaignQueries
@@ -45,6 +46,8 @@ class Gauges:
         Returns the partitions that are owned now.
     clock
         The wall clock.
+    book
+        Returns the campaigns in force.
 
     """
 
@@ -54,11 +57,13 @@ class Gauges:
         queries: CampaignQueries,
         leases: Callable[[], list[Lease]],
         clock: Clock,
+        book: Callable[[], CampaignBook],
     ) -> None:
         self._store = store
         self._queries = queries
         self._leases = leases
         self._clock = clock
+        self._book = book
         #: Why the database does not answer, for readiness.
         self.problem: str | None = None
 
@@ -92,9 +97,21 @@ class Gauges:
         for name, sums in self._queries.unit_sums().items():
             _show(report_on(name, sums))
 
+    def measure_budgets(self) -> None:
+        """Set what is left of each budget."""
+        metrics.CAMPAIGNER_BUDGET_LEFT.clear()  # a campaign that is gone has none
+        book, now = self._book(), self._clock()
+        limits = list(book.rails.limits(*book.campaigns))
+        periods = [(each.scope, each.period(now, book.rails.time_zone)) for each in limits]
+        spent = self._queries.spent(periods)
+        for limit, period in zip(limits, periods, strict=True):
+            left = metrics.CAMPAIGNER_BUDGET_LEFT.labels(limit.scope, limit.span)
+            left.set(1 - spent[period] / limit.most)
+
     def _attempt(self, *, count_customers: bool) -> None:
         try:
             self.measure_outbox()
+            self.measure_budgets()
             if count_customers:
                 self.measure_customers()
                 self.measure_effects()

@@ -13,11 +13,14 @@ from fastapi.openapi.utils import get_openapi
 
 from services.campaigner.campaign_file import CampaignBook
 from services.campaigner.views import (
+    AuditPage,
     CampaignPage,
     CampaignView,
     DecisionPage,
+    Done,
     Problem,
     StagePage,
+    SuppressionPage,
 )
 from shared import metrics
 from shared.adapters.access import authorized
@@ -27,12 +30,14 @@ from shared.adapters.http import PROBLEM_HANDLERS, ProblemError, problem_respons
 from shared.adapters.sql.campaign_queries import CampaignQueries, StoredDecision
 from shared.domain.campaign_outputs import Outcome
 from shared.domain.campaign_report import CampaignReport, report_on
+from shared.domain.controls import UNCONTROLLED, Controls
 from shared.domain.outputs import Score
 
 _MOST: Final = 1_000
 _SCHEMAS: Final = "#/components/schemas/{name}"
 _ANSWERS: Final = (
     Score, StoredDecision, DecisionPage, CampaignPage, CampaignReport, StagePage, Problem,
+    SuppressionPage, AuditPage, Done,
 )  # fmt: skip
 
 CustomerId = Annotated[str, Path(description="As in the events")]
@@ -51,12 +56,20 @@ class Api:
         The database.
     book
         Returns the campaigns in force.
+    controls
+        Returns what people decided beside their file.
 
     """
 
-    def __init__(self, queries: CampaignQueries, book: Callable[[], CampaignBook]) -> None:
+    def __init__(
+        self,
+        queries: CampaignQueries,
+        book: Callable[[], CampaignBook],
+        controls: Callable[[], Controls] = lambda: UNCONTROLLED,
+    ) -> None:
         self._queries = queries
         self._book = book
+        self._controls = controls
 
     def customer(self, customer: CustomerId) -> Response:
         """Return a customer's live profile: stage, risk with its reasons, value, what is known."""
@@ -90,12 +103,15 @@ class Api:
 
     def campaigns(self) -> Response:
         """Return the campaigns in force, with their decisions by outcome."""
-        outcomes, book = self._queries.outcomes(), self._book()
+        outcomes, book, controls = self._queries.outcomes(), self._book(), self._controls()
         views = [
             CampaignView(
                 **msgspec.structs.asdict(each),
                 outcomes=outcomes.get(each.name, {}),
                 due=str(each.trigger),
+                held=controls.why_held(each.name),
+                approved=not book.rails.needs_approval(each)
+                or (each.name, each.version) in controls.approved,
             )
             for each in book.campaigns
         ]
@@ -145,13 +161,15 @@ def create_app(api: Api, doorkeeper: Doorkeeper, health: Health) -> FastAPI:
         ("/v1/stages", api.stages, StagePage),
     ):
         guard = [Depends(require_reader)]
-        documented = _documented(answer)
-        app.get(path, dependencies=guard, response_model=None, responses=documented)(handler)
+        answers = documented(answer)
+        app.get(path, dependencies=guard, response_model=None, responses=answers)(handler)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # as FastAPI says
     return app
 
 
-def _documented(answer: type) -> dict[int | str, dict[str, Any]]:
+def documented(answer: type) -> dict[int | str, dict[str, Any]]:
+    """Return what the contract says of an operation's answers."""
+
     def content(kind: str, name: str) -> dict[str, Any]:
         return {"content": {kind: {"schema": {"$ref": _SCHEMAS.format(name=name)}}}}
 
@@ -170,7 +188,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
             title=app.title, summary=app.summary, version=app.version, routes=app.routes
         )
         _, schemas = msgspec.json.schema_components(_ANSWERS, ref_template=_SCHEMAS)
-        document["components"] = {"schemas": schemas}
+        of_requests = document.get("components", {}).get("schemas", {})
+        document["components"] = {"schemas": {**of_requests, **schemas}}
         app.openapi_schema = document
     return app.openapi_schema
 

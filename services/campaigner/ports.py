@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from shared.domain.budgets import Due
 from shared.domain.campaign_state import Batch, Claimed, Lease, Settled, Waiting
 from shared.domain.outputs import Score
 from shared.domain.standings import Standings
@@ -42,6 +43,9 @@ class Store(Protocol):
 
     def latest(self, customer: str) -> Score:
         """Return a known customer's last score."""
+
+    def lend(self, lease: Lease, due: Due, needed: int) -> int:
+        """Lend a partition more of an allowance."""
 
     def commit(self, batches: Sequence[Batch], now: int) -> None:
         """Write batches, all or none."""

@@ -24,6 +24,7 @@ from shared import metrics
 from shared.domain.campaign_decisions import enrolled, expired
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Lease, LostPartitionError, Settled, Waiting
+from shared.domain.controls import UNCONTROLLED, Controls
 from shared.domain.standings import Enrolment
 from shared.topics import CAMPAIGN_DECISIONS, RETENTION_TRIGGERS
 
@@ -61,6 +62,8 @@ class Publisher:
         Returns the partitions that are owned now.
     release
         Told, by partition, whose cool-down ends because the decision expired here.
+    controls
+        Returns what people decided: what is stopped waits, and expires like all else.
     clock
         The wall clock.
     source
@@ -77,6 +80,7 @@ class Publisher:
         leases: Callable[[], list[Lease]],
         *,
         release: Callable[[int, Iterable[Enrolment]], None],
+        controls: Callable[[], Controls] = lambda: UNCONTROLLED,
         clock: Clock,
         source: str,
         hook: Hook = no_hook,
@@ -85,6 +89,7 @@ class Publisher:
         self._bus = bus
         self._leases = leases
         self._release = release
+        self._controls = controls
         self._clock = clock
         self._source = source
         self._hook = hook
@@ -111,7 +116,7 @@ class Publisher:
         after = left = 0
         while partitions and (rows := self._store.waiting(partitions, after, PAGE)):
             self._hook("selected")
-            left += self._publish(leases, _sorted(rows, self._clock()))
+            left += self._publish(leases, _sorted(rows, self._clock(), self._controls()))
             after = rows[-1].seq
         return left
 
@@ -180,13 +185,15 @@ class Publisher:
         _count(settled)
 
 
-def _sorted(rows: Sequence[Waiting], now: int) -> _Page:
+def _sorted(rows: Sequence[Waiting], now: int, controls: Controls) -> _Page:
     page = _Page([], [], [])
     for row in rows:
         decision = row.decision
         if decision is None or not enrolled(decision):
             page.others.append(row)
         elif now <= decision.expires_at:
+            if controls.keeps(decision):  # both arms alike, until it may leave or is too late
+                continue
             (page.fired if decision.outcome == "fired" else page.others).append(row)
         elif now > decision.expires_at + GRACE_MS:
             page.late.append(row)

@@ -17,6 +17,7 @@ from services.campaigner.campaign_file import (
 )
 from shared import metrics
 from shared.domain.campaign_state import Rules
+from shared.domain.controls import UNCONTROLLED, Controls
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,8 @@ class LiveRules:
         That of the control groups.
     keep
         Called with the campaigns before they take effect, so that every version is on record.
+    controls
+        Returns what people decided beside the file.
     monotonic
         Seconds that only go forward.
 
@@ -53,11 +56,13 @@ class LiveRules:
         salt: str,
         *,
         keep: Callable[[CampaignBook], None] = lambda _: None,
+        controls: Callable[[], Controls] = lambda: UNCONTROLLED,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path
         self._salt = salt
         self._keep = keep
+        self._controls = controls
         self._monotonic = monotonic
         self._name = str(path or "built-in campaigns")
         self._content = b""
@@ -71,7 +76,7 @@ class LiveRules:
         if self._path is not None and self._monotonic() >= self._look_at:
             self._look_at = self._monotonic() + _LOOK_S
             self._look()
-        return Rules(self.book.campaigns, self._salt, self.book.rails)
+        return Rules(self.book.campaigns, self._salt, self.book.rails, self._controls())
 
     def _look(self) -> None:
         # Read and compared as a whole: it is small, and times and sizes can deceive.

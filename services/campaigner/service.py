@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 
 import msgspec
@@ -18,6 +19,7 @@ import structlog
 from services.campaigner.ports import Clock, Hook, Record, Store, no_hook
 from shared import metrics
 from shared.domain import outputs
+from shared.domain.budgets import Purse
 from shared.domain.campaign_fold import Fold
 from shared.domain.campaign_state import (
     Batch,
@@ -174,7 +176,8 @@ class Campaigner:
     ) -> Batch:
         partition = owned.lease.partition
         batch = Batch(owned.lease, owned.next_offset, owned.next_offset)
-        fold = Fold(owned.standings, batch, rules, now, self._store.latest)
+        purse = Purse(partial(self._store.lend, owned.lease))
+        fold = Fold(owned.standings, batch, rules, now, self._store.latest, purse=purse)
         for enrolment in self._take_released(partition):
             fold.release(enrolment)
         for record in records.get(partition, ()):

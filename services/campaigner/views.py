@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from shared.adapters.sql.campaign_queries import StoredDecision
+from shared.adapters.sql.control_store import Change, Suppressed
 from shared.domain.campaign_outputs import Outcome
 from shared.domain.campaigns import Campaign
 from shared.domain.outputs import Stage
@@ -18,10 +19,16 @@ class DecisionPage(Struct, frozen=True):
 
 
 class CampaignView(Campaign, frozen=True, kw_only=True):
-    """A campaign in force, with its decisions by outcome; ``due`` says what it waits for."""
+    """A campaign in force, with its decisions by outcome.
+
+    ``due`` says what it waits for, ``held`` who stopped it and why, ``approved`` whether its
+    version may fire.
+    """
 
     outcomes: dict[Outcome, int]
     due: str
+    held: str | None
+    approved: bool
 
 
 class CampaignPage(Struct, frozen=True):
@@ -35,6 +42,26 @@ class StagePage(Struct, frozen=True):
     """How many customers are in each stage."""
 
     stages: dict[Stage, int]
+
+
+class SuppressionPage(Struct, frozen=True):
+    """The suppression list; ``next`` goes into ``after`` for more, if there are."""
+
+    suppressions: list[Suppressed]
+    next: str | None
+
+
+class AuditPage(Struct, frozen=True):
+    """Changes, the newest first; ``next`` goes into ``before`` for older ones, if there are."""
+
+    changes: list[Change]
+    next: int | None
+
+
+class Done(Struct, frozen=True):
+    """How much a request changed."""
+
+    changed: int
 
 
 class Problem(Struct, frozen=True):

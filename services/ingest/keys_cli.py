@@ -33,7 +33,10 @@ def create(
     ] = None,
     permission: Annotated[
         list[str] | None,
-        typer.Option(help="events, ticks, read or operate; events when absent."),
+        typer.Option(help="events, ticks, read, operate or administer; events without a role."),
+    ] = None,
+    role: Annotated[
+        str | None, typer.Option(help="viewer, operator or admin, of the campaigner.")
     ] = None,
     quota: Annotated[float | None, typer.Option(help="Events a second it may send.")] = None,
     file: Annotated[
@@ -42,7 +45,7 @@ def create(
     as_json: _AsJson = False,
 ) -> None:
     """Make a key. It is shown once, and never stored: the file holds a salted hash of it."""
-    key, entry = _entry(name, source, permission, quota)
+    key, entry = _entry(name, source, permission, role, quota)
     text = _indented(entry)
     if file is None:
         parse_keys(f"keys:\n{text}")
@@ -69,7 +72,7 @@ def check(
     for caller in callers:
         quota = f"{caller.quota.events_per_second:g} events/s" if caller.quota else "no quota"
         sources = ", ".join(caller.sources) or "no source"
-        typer.echo(f"{caller.name}: {', '.join(caller.permissions)}; {sources}; {quota}")
+        typer.echo(f"{caller.name}: {', '.join(caller.allowed)}; {sources}; {quota}")
 
 
 def add_entry(file: Path, text: str) -> None:
@@ -98,15 +101,22 @@ def add_entry(file: Path, text: str) -> None:
 
 
 def _entry(
-    name: str, source: list[str] | None, permission: list[str] | None, quota: float | None
+    name: str,
+    source: list[str] | None,
+    permission: list[str] | None,
+    role: str | None,
+    quota: float | None,
 ) -> tuple[str, dict[str, Any]]:
     key, hashed = create_key(name)
     entry: dict[str, Any] = {
         "name": name,
         "hash": hashed,
         "sources": source or [],
-        "permissions": permission or ["events"],
     }
+    if permission or role is None:
+        entry["permissions"] = permission or ["events"]
+    if role is not None:
+        entry["role"] = role
     if quota is not None:
         entry["quota"] = {"events_per_second": quota}
     return key, entry

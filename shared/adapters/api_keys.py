@@ -25,7 +25,8 @@ from shared.settings import LOOPBACK
 
 log = structlog.get_logger(__name__)
 
-Permission = Literal["events", "ticks", "read", "operate"]
+Permission = Literal["events", "ticks", "read", "operate", "administer"]
+Role = Literal["viewer", "operator", "admin"]
 Positive = Annotated[float, Meta(gt=0)]
 
 _HASH: Final = r"^blake2b:[0-9a-f]{32}:[0-9a-f]{64}$"
@@ -53,6 +54,14 @@ class Quota(Struct, frozen=True, forbid_unknown_fields=True):
         return self.burst or 10 * self.events_per_second
 
 
+#: What the roles of a campaigner's people may do; each may what the one before may.
+ROLES: Final[dict[Role, tuple[Permission, ...]]] = {
+    "viewer": ("read",),
+    "operator": ("read", "operate"),
+    "admin": ("read", "operate", "administer"),
+}
+
+
 class Caller(Struct, frozen=True, forbid_unknown_fields=True):
     """An entry of the keys file.
 
@@ -65,7 +74,9 @@ class Caller(Struct, frozen=True, forbid_unknown_fields=True):
     sources
         CloudEvents sources that the caller may send for; ``*`` stands for anything.
     permissions
-        What the caller may do.
+        What the caller may do; sending events, unless these or a role are given.
+    role
+        Stands for the permissions of a campaigner's viewers, operators or admins.
     quota
         Limit of events; none when absent.
 
@@ -74,12 +85,20 @@ class Caller(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(pattern=_NAME)]
     hash: Annotated[str, Meta(pattern=_HASH)]
     sources: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
-    permissions: tuple[Permission, ...] = ("events",)
+    permissions: tuple[Permission, ...] | None = None
     quota: Quota | None = None
+    role: Role | None = None
+
+    @property
+    def allowed(self) -> tuple[Permission, ...]:
+        """Return all that the caller may do."""
+        if self.role is None:
+            return ("events",) if self.permissions is None else self.permissions
+        return (*ROLES[self.role], *(self.permissions or ()))
 
     def may(self, permission: Permission) -> bool:
         """Return whether the caller may do this at all."""
-        return permission in self.permissions
+        return permission in self.allowed
 
     def speaks_for(self, source: str) -> bool:
         """Return whether the caller may send events of this CloudEvents ``source``."""
@@ -87,7 +106,7 @@ class Caller(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 #: Who calls when no keys are configured, which only a loopback address allows.
-ANYONE: Final = Caller("anyone", "", ("*",), ("events", "ticks", "read", "operate"))
+ANYONE: Final = Caller("anyone", "", ("*",), ("events", "ticks", "read", "operate", "administer"))
 
 
 class Doorkeeper(Protocol):

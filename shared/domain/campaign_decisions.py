@@ -28,6 +28,13 @@ def expired(decision: Decision) -> Decision:
     return replace(decision, outcome="expired")
 
 
+def withdrawn(decision: Decision) -> Decision:
+    """Return what becomes of a deferred decision whose campaign was taken out of the file."""
+    gone = Checked("state", passed=False, reason="the campaign was taken out of the file")
+    checks = [gone if each.check == gone.check else each for each in decision.checks]
+    return replace(decision, outcome="suppressed", checks=checks, opens_at=None, waits_for=None)
+
+
 def enrolled(decision: Decision) -> bool:
     """Tell whether the decision uses up the campaign's cool-down, in either arm."""
     return decision.outcome in ("fired", "held_out")
@@ -39,7 +46,7 @@ def _barred(crossing: Crossing, checks: list[Checked]) -> Outcome | None:
         return "expired"  # first: what the past would have done is not a guard rail's merit
     if not all(checked.passed for checked in checks):
         return "suppressed"
-    return None if crossing.opens_at is None else "deferred"
+    return None if crossing.waits is None else "deferred"
 
 
 def _run(name: str, check: Check, crossing: Crossing) -> Checked:
@@ -52,6 +59,7 @@ def _record(
 ) -> Decision:
     campaign, score, number = crossing.campaign, crossing.score, crossing.arming.number
     trigger = campaign.trigger
+    opens_at, waits_for = (outcome == "deferred" and crossing.waits) or (None, None)
     return Decision(
         id=decision_id(campaign.name, score.customer, number),
         customer=score.customer,
@@ -74,6 +82,7 @@ def _record(
         channel=campaign.channel,
         offer=campaign.offer,
         trigger=str(trigger),
-        opens_at=crossing.opens_at if outcome == "deferred" else None,
+        opens_at=opens_at,
         crossed_at=crossing.crossed_at,
+        waits_for=waits_for,
     )

@@ -7,7 +7,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from shared.domain.campaign_decisions import decide
+from shared.domain.budgets import MINUTE_MS, Purse
+from shared.domain.campaign_decisions import decide, withdrawn
 from shared.domain.campaign_decisions import enrolled as enrols
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Batch, Rules
@@ -45,6 +46,8 @@ class Fold:
         Wall clock, epoch milliseconds.
     latest
         Returns the last score of a customer that the batch does not have.
+    purse
+        What contacts are paid from; what they take is noted in the batch.
 
     """
 
@@ -55,12 +58,16 @@ class Fold:
         rules: Rules,
         now: int,
         latest: Callable[[str], Score] | None = None,
+        *,
+        purse: Purse | None = None,
     ) -> None:
         self._standings = standings
         self._batch = batch
         self._rules = rules
         self._now = now
         self._latest = latest
+        self._purse = purse or Purse()
+        batch.spent = self._purse.spent
         standings.wait_for(rules.campaigns)
 
     def take(self, score: Score, raw: str) -> None:
@@ -107,7 +114,7 @@ class Fold:
         for campaign in self._crossed(score, before, seen):
             arming = self._standings.arming(score.customer, campaign.name)
             risk = None if before is None else before.risk
-            decision = decide(self._crossing(campaign, score, arming, risk, claimed_by))
+            decision = self._decide(self._crossing(campaign, score, arming, risk, claimed_by))
             self._batch.decisions.append(decision)
             after = disarmed(arming, decision.at if enrols(decision) else None)
             self._conclude(decision, campaign, score, arming, after)
@@ -126,7 +133,10 @@ class Fold:
                 arming = self._standings.arming(customer, campaign.name)
                 if crosses(trigger, arming, before, seen, score.cause):
                     due.append(campaign)
-            if customer in self._standings.armings:  # who has no entry is armed
+            # Who has no entry is armed; whom a decision waits for is not, until it is made.
+            if customer in self._standings.armings and not self._standings.waits(
+                customer, campaign.name
+            ):
                 arming = self._standings.arming(customer, campaign.name)
                 self._stand(customer, campaign.name, arming, rearmed(trigger, arming, seen))
         if len(due) > 1:  # stable: by the order of the file where nothing else tells
@@ -137,21 +147,44 @@ class Fold:
         """Decide about a deferred crossing, now that the quiet hours are over."""
         campaign = self._rules.named(deferred.campaign)
         if campaign is None:  # it was taken out of the file
-            self._batch.revised.append(replace(deferred, outcome="suppressed", opens_at=None))
+            self._batch.revised.append(withdrawn(deferred))
             return
         arming = self._standings.arming(score.customer, campaign.name)
         crossing = replace(
             self._crossing(campaign, score, arming, deferred.before, None),
             arming=replace(arming, number=deferred.number),
             crossed_at=deferred.crossed_at or deferred.at,
+            deadline=deferred.expires_at,
             still_holds=campaign.trigger.holds(Seen.of(score)),
         )
-        decision = decide(crossing)
+        decision = self._decide(crossing)
         self._batch.revised.append(decision)
         after = enrolled(arming, decision.at) if enrols(decision) else arming
         self._conclude(decision, campaign, score, arming, after)
         if decision.outcome == "deferred":
             self._standings.defer(decision)
+
+    def _decide(self, crossing: Crossing) -> Decision:
+        """Decide, and pay for the contact where that makes one."""
+        if self._now > crossing.expires_at or crossing.opens_at is not None:
+            return decide(crossing)  # the past, and who has to wait, take nothing of what there is
+        campaign, rails = crossing.campaign, self._rules.rails
+        costs, room = rails.costs(campaign, crossing.score.at), rails.room(campaign, self._now)
+        if not (costs or room):
+            return decide(crossing)
+        short_of = self._purse.short(costs)
+        full_until = self._next_minute(crossing.score.at) if self._purse.short(room) else None
+        decision = decide(replace(crossing, short_of=short_of, full_until=full_until))
+        if decision.outcome != "fired":
+            return decision
+        return replace(decision, charges=self._purse.spend([*costs, *room]))
+
+    def _next_minute(self, at: int) -> int:
+        """Return the partition's time when the wall clock's minute will be over.
+
+        Behind the batch's time: however far that jumps, one look in it is enough.
+        """
+        return max(at, self._batch.at or at) + MINUTE_MS - self._now % MINUTE_MS
 
     def _crossing(
         self,
@@ -171,6 +204,7 @@ class Fold:
             rails=self._rules.rails,
             history=self._standings.history(score.customer),
             claimed_by=claimed_by,
+            controls=self._rules.controls,
         )
 
     def _conclude(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from shared.domain.budgets import Charge
 from shared.domain.outputs import Identity, Reason, Stage
 
 #: What became of a crossing; each decision ends in exactly one of these, but for ``deferred``,
-#: which is decided again when the customer's quiet hours end.
+#: which is decided again when quiet hours end, or the channel has room.
 Outcome = Literal["fired", "held_out", "suppressed", "expired", "deferred"]
 #: Who is contacted, and who is not so that the effect can be measured.
 Arm = Literal["treatment", "control"]
@@ -55,9 +56,13 @@ class Decision(Struct, frozen=True):
     threshold
         Of a trigger by risk; ``None`` of others. ``trigger`` says in words what was waited for.
     opens_at
-        When the quiet hours end that a deferred decision waits for.
+        When a deferred decision is made again.
     crossed_at
-        The crossing, where it was decided on again after quiet hours.
+        The crossing, where it was decided on again later.
+    waits_for
+        What a deferred decision waits for, in words.
+    charges
+        What the contact used up of budgets and rates.
 
     """
 
@@ -84,6 +89,8 @@ class Decision(Struct, frozen=True):
     trigger: str = ""
     opens_at: int | None = None
     crossed_at: int | None = None
+    waits_for: str | None = None
+    charges: list[Charge] = field(default_factory=list)
 
 
 class Trigger(Struct, frozen=True):

@@ -6,12 +6,13 @@ armings, units with their outcomes, and the position in the log, all or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaigns import Arming, Campaign, GuardRails
+from shared.domain.controls import UNCONTROLLED, Controls
 from shared.domain.errors import TenureError
 from shared.domain.outputs import DeadLetter, Score
 from shared.domain.standings import Enrolment
@@ -51,6 +52,8 @@ class Batch:
         Decisions that had been deferred, as they are now.
     released
         Enrolments that came to nothing, and with them their units.
+    spent
+        What contacts used up of allowances, by (scope, period); millionths.
     letters
         Records that could not be read.
 
@@ -67,6 +70,7 @@ class Batch:
     units: dict[tuple[str, str], Unit] = field(default_factory=dict)
     outcomes: dict[tuple[str, str], Achieved] = field(default_factory=dict)
     released: list[Enrolment] = field(default_factory=list)
+    spent: Mapping[tuple[str, str], int] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
 
 
@@ -96,11 +100,12 @@ class Settled(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What decides: campaigns in the order of their file, the salt of the draws, and the rails."""
+    """What decides: campaigns in the order of their file, salt of the draws, rails, controls."""
 
     campaigns: Sequence[Campaign]
     salt: str
     rails: GuardRails = GuardRails()
+    controls: Controls = UNCONTROLLED
 
     def named(self, name: str) -> Campaign | None:
         """Return the campaign of a name, ``None`` if it is not in force."""

@@ -2,18 +2,29 @@
 
 A crossing: the trigger did not hold when the customer was last seen, and holds now. What holds at
 first sight, or by a new model alone, is none unless the campaign includes the existing. Each
-decision disarms; for a risk, falling below the threshold less the hysteresis re-arms.
+decision disarms; for a risk, falling below the threshold less the hysteresis re-arms. While a
+decision waits nobody is armed anew: what happens meanwhile belongs to it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
+from shared.domain.budgets import (
+    CHANNEL,
+    MILLIONTHS,
+    Allowance,
+    Budget,
+    Due,
+    allowances,
+    millionths,
+)
 from shared.domain.campaign_outputs import Arm
 from shared.domain.conditions import Condition
 from shared.domain.identity import hash64
@@ -82,6 +93,14 @@ class GuardRails(Struct, frozen=True):
         Hours in which nobody is contacted.
     per_day, per_week, in_all
         Most enrolments of a customer in any 24 hours, in any 7 days, and ever.
+    budget
+        Of all campaigns together; its days and months are those of ``time_zone``.
+    rates
+        Most contacts in each minute of the wall clock, by channel.
+    approval
+        Whether every campaign needs one.
+    author
+        Who wrote the file, by the name of their API key.
 
     """
 
@@ -90,6 +109,35 @@ class GuardRails(Struct, frozen=True):
     per_day: int | None = None
     per_week: int | None = None
     in_all: int | None = None
+    budget: Budget | None = None
+    rates: Mapping[str, int] = field(default_factory=dict)
+    approval: bool = False
+    author: str | None = None
+
+    def costs(self, campaign: Campaign, at: int) -> list[Due]:
+        """Return what a contact takes from budgets at a partition's time (epoch ms)."""
+        amount = millionths(campaign.cost_per_contact)
+        if amount == 0:
+            return []
+        return [each.due(amount, at, self.time_zone) for each in self.limits(campaign)]
+
+    def limits(self, *campaigns: Campaign) -> Iterator[Allowance]:
+        """Yield the budgets that hold for campaigns."""
+        yield from allowances("all", self.budget)
+        for each in campaigns:
+            yield from allowances(f"campaign/{each.name}", each.budget)
+
+    def room(self, campaign: Campaign, now: int) -> list[Due]:
+        """Return what a contact takes from its channel's rate at a wall clock (epoch ms)."""
+        most = self.rates.get(campaign.channel)
+        if most is None:
+            return []
+        rate = Allowance(f"{CHANNEL}{campaign.channel}", "minute", most * MILLIONTHS)
+        return [rate.due(MILLIONTHS, now, "UTC")]
+
+    def needs_approval(self, campaign: Campaign) -> bool:
+        """Tell whether a version of a campaign fires only once a second person approved it."""
+        return self.approval or campaign.approval
 
 
 class Campaign(Struct, frozen=True):
@@ -119,6 +167,10 @@ class Campaign(Struct, frozen=True):
         Where contacts must promise a gain.
     transactional
         Has no control group, and is nobody's rival; all other guard rails hold.
+    budget
+        Its own, beside that of all campaigns together.
+    approval
+        Whether each version needs one of another person than its author.
 
     """
 
@@ -139,6 +191,8 @@ class Campaign(Struct, frozen=True):
     cap: int | None = None
     expected: Expected | None = None
     transactional: bool = False
+    budget: Budget | None = None
+    approval: bool = False
 
 
 class Arming(Struct, frozen=True):

@@ -10,8 +10,10 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from shared.domain.budgets import Allowance
 from shared.domain.campaigns import Arming, Campaign, GuardRails, rolled_out
 from shared.domain.conditions import unmet
+from shared.domain.controls import UNCONTROLLED, Controls
 from shared.domain.outputs import Score
 from shared.domain.quiet_hours import known_zone
 from shared.domain.triggers import DAY_MS
@@ -43,8 +45,12 @@ class Crossing(Struct, frozen=True):
     claimed_by
         A campaign that has enrolled the customer by the same score.
     crossed_at
-        The crossing, when it is decided on again at the end of quiet hours; ``still_holds`` then
-        says whether its trigger does.
+        The crossing, when it is decided on again; ``still_holds`` then says whether its trigger
+        does, and ``deadline`` until when it is valid.
+    short_of
+        A budget with less left than a contact costs.
+    full_until
+        When to look again for room in the channel; ``None`` while it has some.
 
     """
 
@@ -59,6 +65,19 @@ class Crossing(Struct, frozen=True):
     claimed_by: str | None = None
     crossed_at: int | None = None
     still_holds: bool = True
+    deadline: int | None = None
+    controls: Controls = UNCONTROLLED
+    short_of: Allowance | None = None
+    full_until: int | None = None
+
+    @property
+    def waits(self) -> tuple[int, str] | None:
+        """When to decide again though nothing speaks against it, and what is waited for."""
+        if self.opens_at is not None:
+            return self.opens_at, "the end of quiet hours"
+        if self.full_until is not None:
+            return self.full_until, f"room for {self.campaign.channel}"
+        return None
 
     @property
     def opens_at(self) -> int | None:
@@ -72,7 +91,8 @@ class Crossing(Struct, frozen=True):
         opens_at, quiet = self.opens_at, self.rails.quiet
         if opens_at is not None:
             return opens_at + self.campaign.valid_for_ms
-        expires_at = self.score.at + self.campaign.valid_for_ms
+        fresh = self.score.at + self.campaign.valid_for_ms
+        expires_at = fresh if self.deadline is None else self.deadline
         if quiet is None:
             return expires_at
         return min(expires_at, quiet.closing(self.score.at, self._zone) - 1)
@@ -115,13 +135,28 @@ def expected_gain(campaign: Campaign, score: Score) -> float | None:
 
 def _state(crossing: Crossing) -> str | None:
     state = crossing.campaign.state
-    return None if state == "live" else f"the campaign is {state}"
+    if state != "live":
+        return f"the campaign is {state}"
+    return crossing.controls.why_held(crossing.campaign.name)
+
+
+def _approval(crossing: Crossing) -> str | None:
+    campaign, rails = crossing.campaign, crossing.rails
+    approved = (campaign.name, campaign.version) in crossing.controls.approved
+    if approved or not rails.needs_approval(campaign):
+        return None
+    return f"version {campaign.version} waits for the approval of another than its author"
+
+
+def _suppression(crossing: Crossing) -> str | None:
+    listed = crossing.score.customer in crossing.controls.suppressed
+    return "the customer is on the suppression list" if listed else None
 
 
 def _trigger(crossing: Crossing) -> str | None:
     if crossing.still_holds:
         return None
-    return f"{crossing.campaign.trigger} is no longer true at the end of quiet hours"
+    return f"{crossing.campaign.trigger} is no longer true"
 
 
 def _account(crossing: Crossing) -> str | None:
@@ -191,6 +226,11 @@ def _gain(crossing: Crossing) -> str | None:
     return f"an expected gain of {gain:.2f} is less than {expected.minimum_gain:g}"
 
 
+def _budget(crossing: Crossing) -> str | None:
+    cost, short_of = crossing.campaign.cost_per_contact, crossing.short_of
+    return None if short_of is None else f"{short_of} has less than {cost:g} left"
+
+
 def _validity(crossing: Crossing) -> str | None:
     late = crossing.now - crossing.expires_at
     return f"the crossing expired {late} ms ago" if late > 0 else None
@@ -199,15 +239,18 @@ def _validity(crossing: Crossing) -> str | None:
 #: Every check is made and recorded, whatever the others say.
 CHECKS: Final[dict[str, Check]] = {
     "state": _state,
+    "approval": _approval,
     "trigger": _trigger,
     "account": _account,
     "stage": _stage,
     "audience": _where,
     "consent": _consent,
+    "suppression": _suppression,
     "rollout": _rollout,
     "cool_down": _cool_down,
     "caps": _caps,
     "arbitration": _arbitration,
     "gain": _gain,
+    "budget": _budget,
     "validity": _validity,
 }

@@ -113,6 +113,10 @@ class Standings:
         self.deferred[decision.customer, decision.campaign] = decision
         heapq.heappush(self._due, (decision.opens_at, decision.customer))
 
+    def waits(self, customer: str, campaign: str) -> bool:
+        """Tell whether a decision about a customer is deferred."""
+        return (customer, campaign) in self.deferred
+
     def opening(self, customer: str, at: int) -> list[Decision]:
         """Return, and forget, a customer's decisions that waited until a time."""
         waited = [each for each in self._deferred_of(customer) if (each.opens_at or 0) <= at]

@@ -11,7 +11,6 @@ from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.adapters.sql.campaign_store import CampaignStore
 from shared.adapters.sql.tables import (
     armings,
-    campaign_versions,
     customers,
     decisions,
     outbox,
@@ -309,17 +308,6 @@ def test_thousands_settle_at_once(store: CampaignStore) -> None:
 def test_an_enrolment_names_customer_campaign_and_time() -> None:
     batch = batch_of(Lease(0, 1), RISE)
     assert Enrolment.of(decision_in(batch)) == ("anna", "early-warning", RISE[2].at)
-
-
-def test_each_version_of_a_campaign_is_kept(store: CampaignStore, database: Engine) -> None:
-    store.keep_versions({("early-warning", "v1"): "{}"}, T0)
-    store.keep_versions({("early-warning", "v1"): "changed", ("early-warning", "v2"): "{}"}, T0 + 1)
-    with database.connect() as connection:
-        rows = connection.execute(select(campaign_versions)).all()
-    assert sorted((row.version, row.document, row.loaded_at) for row in rows) == [
-        ("v1", "{}", T0),
-        ("v2", "{}", T0 + 1),
-    ]
 
 
 WINDOW = 28 * DAY

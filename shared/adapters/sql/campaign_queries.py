@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import ColumnElement, Engine, Integer, cast, func, select
 
+from shared.adapters.sql.budget_store import spent_in
 from shared.adapters.sql.engine import reading
 from shared.adapters.sql.tables import customers, decisions, units
 from shared.domain.campaign_outputs import Arm, Decision, Outcome
@@ -68,6 +70,11 @@ class CampaignQueries:
             for name, arm, share, *sums in connection.execute(query):
                 found.setdefault(name, []).append(_unit_sums(arm, share, *sums))
         return found
+
+    def spent(self, periods: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Return what was used up of budgets by (scope, period), in millionths."""
+        with reading(self._engine) as connection:
+            return spent_in(connection, periods)
 
     def decision(self, decision_id: str) -> StoredDecision | None:
         """Return a decision, ``None`` if unknown."""

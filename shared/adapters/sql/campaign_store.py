@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, delete, func, select, update
 
+from shared.adapters.sql.budget_store import give_back, lend
 from shared.adapters.sql.bulk import upsert_rows
 from shared.adapters.sql.campaign_reads import read_score, read_standings
 from shared.adapters.sql.campaign_writes import expire, release, write
 from shared.adapters.sql.engine import reading
-from shared.adapters.sql.tables import campaign_versions, decisions, outbox, positions
+from shared.adapters.sql.tables import decisions, outbox, positions
+from shared.domain.budgets import Due
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import (
     Batch,
@@ -93,6 +95,11 @@ class CampaignStore:
         with reading(self._engine) as connection:
             return read_score(connection, customer)
 
+    def lend(self, lease: Lease, due: Due, needed: int) -> int:
+        """Return what a partition has left of an allowance, lent more where that is too little."""
+        with self._engine.begin() as connection:
+            return lend(connection, lease.partition, due, needed)
+
     def commit(self, batches: Sequence[Batch], now: int) -> None:
         """Write batches of distinct partitions, all or none.
 
@@ -137,6 +144,9 @@ class CampaignStore:
             self._hold(connection, leases)
             expire(connection, changed)
             release(connection, [Enrolment.of(each) for each in changed])
+            give_back(
+                connection, [(each.row.partition, each.expired) for each in settled if each.expired]
+            )
             for rows in _chunks(settled):
                 ids = [each.row.decision.id for each in rows if each.row.decision]
                 final = update(decisions).where(decisions.c.id.in_(ids)).values(settled_at=now)
@@ -153,15 +163,6 @@ class CampaignStore:
         with reading(self._engine) as connection:
             count, oldest = connection.execute(query).one()
         return count, oldest
-
-    def keep_versions(self, documents: dict[tuple[str, str], str], now: int) -> None:
-        """Remember versions of campaigns by (name, version); known ones stay as they are."""
-        rows = [
-            {"campaign": name, "version": version, "document": document, "loaded_at": now}
-            for (name, version), document in documents.items()
-        ]
-        with self._engine.begin() as connection:
-            upsert_rows(connection, campaign_versions, rows, replace=False)
 
     def _mine(self) -> ColumnElement[bool]:
         return positions.c.topic == self._topic

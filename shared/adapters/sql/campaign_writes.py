@@ -8,6 +8,7 @@ from itertools import chain
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, update
 
+from shared.adapters.sql.budget_store import take
 from shared.adapters.sql.bulk import Row, insert_rows, update_rows, upsert_rows
 from shared.adapters.sql.tables import armings, customers, decisions, outbox, units
 from shared.domain.campaign_outputs import Decision
@@ -26,6 +27,7 @@ def write(connection: Connection, batches: Sequence[Batch], now: int) -> None:
     _withdraw(connection, [gone for each in batches for gone in each.released])
     insert_rows(connection, units, _all(map(_enrolled, batches)))
     update_rows(connection, units, _all(map(_achieved, batches)))
+    take(connection, batches)
     insert_rows(connection, outbox, _all(_outbox(each, now) for each in batches))
 
 

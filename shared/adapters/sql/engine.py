@@ -28,6 +28,7 @@ LOCK_TIMEOUT_S: Final = 30
 _IDLE_IN_TRANSACTION_MS: Final = 15_000
 #: Any number, as long as every campaigner takes the same: who holds it migrates.
 _MIGRATION_LOCK: Final = 7_365_102
+_NAMED_LOCKS: Final = 7_365_103
 
 _READ_ONLY: Final = "tenure_read_only"
 _EXAMPLES: Final = "`sqlite:///tenure.db` or `postgresql://user:password@host/database`"
@@ -123,6 +124,16 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """Open a transaction that only reads: on SQLite it waits for no writer."""
     with engine.connect().execution_options(**{_READ_ONLY: True}) as connection:
         yield connection
+
+
+def alone(connection: Connection, what: str) -> None:
+    """Wait until no other transaction is at something of this name, and keep others from it.
+
+    SQLite has one writer at a time anyhow.
+    """
+    if connection.dialect.name == "postgresql":
+        lock = text("SELECT pg_advisory_xact_lock(:kind, hashtext(:what))")
+        connection.execute(lock, {"kind": _NAMED_LOCKS, "what": what})
 
 
 def _parse(url: str) -> URL:

@@ -123,7 +123,7 @@ outbox: Final = Table(
     Index("outbox_by_partition", "partition", "seq"),
 )
 
-#: Each version of each campaign that was ever in force.
+#: Each version of each campaign that was ever in force, and whose file brought it.
 campaign_versions: Final = Table(
     "campaign_versions",
     metadata,
@@ -131,4 +131,58 @@ campaign_versions: Final = Table(
     Column("version", String(64), primary_key=True),
     Column("document", Text, nullable=False),
     Column("loaded_at", BigInteger, nullable=False),
+    Column("author", String(64)),
+)
+
+#: Parts of the allowances that partitions were lent, and have used up; millionths.
+budgets: Final = Table(
+    "budgets",
+    metadata,
+    Column("scope", String(80), primary_key=True),
+    Column("period", String(16), primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("lent", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+)
+
+#: What is stopped: a campaign, or all of them ("*").
+holds: Final = Table(
+    "holds",
+    metadata,
+    Column("campaign", String(64), primary_key=True),
+    Column("by", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+#: Versions of campaigns that a second person approved.
+approvals: Final = Table(
+    "approvals",
+    metadata,
+    Column("campaign", String(64), primary_key=True),
+    Column("version", String(64), primary_key=True),
+    Column("by", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+#: Customers whom no campaign contacts.
+suppressions: Final = Table(
+    "suppressions",
+    metadata,
+    Column("customer", String(128), primary_key=True),
+    Column("by", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+#: Every change that a person made. Triggers of the database refuse to change or delete a row.
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("seq", _Sequence, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
 )

@@ -6,12 +6,15 @@ import pytest
 from prometheus_client import generate_latest
 from sqlalchemy import Engine, delete
 
+from services.campaigner.campaign_file import CampaignBook
 from services.campaigner.gauges import Gauges
 from shared import metrics
 from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.adapters.sql.campaign_store import CampaignStore
 from shared.adapters.sql.engine import open_database
 from shared.adapters.sql.tables import units
+from shared.domain.budgets import Budget
+from shared.domain.campaigns import GuardRails
 from shared.domain.outputs import Clock, Identity
 from tests.campaign_builders import DAY, T0, campaign, score
 from tests.unit.campaigner.world import TOPIC, World
@@ -22,6 +25,12 @@ def database() -> Iterator[Engine]:
     engine = open_database("sqlite://")
     yield engine
     engine.dispose()
+
+
+def gauges_of(database: Engine, book: CampaignBook | None = None) -> Gauges:
+    read = book or CampaignBook("v1", ())
+    store = CampaignStore(database, TOPIC)
+    return Gauges(store, CampaignQueries(database), list, lambda: T0, lambda: read)
 
 
 def page() -> str:
@@ -41,7 +50,7 @@ def test_the_effect_is_shown_and_forgotten_with_its_units(database: Engine) -> N
     )  # fmt: skip
     world.append(Clock(0, T0 + 60 * DAY))
     world.process()
-    gauges = Gauges(CampaignStore(database, TOPIC), CampaignQueries(database), list, lambda: T0)
+    gauges = gauges_of(database)
     gauges.measure_effects()
     arms = {
         arm: float(line.split()[-1])
@@ -71,9 +80,31 @@ def test_nothing_is_known_of_an_effect_before_enough_were_measured(database: Eng
     world = World(database, [campaign(valid_for_ms=DAY)])
     world.append(score("anna", 0.1), score("anna", 0.7, 1, origin=Identity(0, 1, 0)))
     world.process()
-    gauges = Gauges(CampaignStore(database, TOPIC), CampaignQueries(database), list, lambda: T0)
+    gauges = gauges_of(database)
     gauges.measure_effects()
     shown = [line for line in page().splitlines() if line.startswith("tenure_campaigner_uplift")]
     assert [(line.split('"')[1], float(line.split()[-1])) for line in shown] == [
         ("low", -1.0), ("high", 1.0),
     ]  # fmt: skip
+
+
+def test_what_is_left_of_each_budget_is_shown(database: Engine) -> None:
+    rule = campaign(cost_per_contact=3.0, budget=Budget(day=12, in_all=100))
+    rails = GuardRails(budget=Budget(month=60))
+    world = World(database, [rule], rails=rails)
+    for number in range(2):
+        at = {"at": T0 + number, "origin": Identity(0, number, 0)}
+        world.append(score(f"c{number}", 0.1, **at))
+        world.append(score(f"c{number}", 0.7, **{**at, "origin": Identity(0, number, 1)}))
+    world.process()
+    gauges_of(database, CampaignBook("v1", (rule,), rails)).measure_budgets()
+    name = "tenure_campaigner_budget_left_ratio"
+    own = f'{name}{{scope="campaign/early-warning",span='
+    for line in (
+        f'{name}{{scope="all",span="month"}} 0.9',
+        f'{own}"day"}} 0.5',
+        f'{own}"in_all"}} 0.94',
+    ):
+        assert line in page()
+    gauges_of(database).measure_budgets()
+    assert f"{name}{{" not in page()

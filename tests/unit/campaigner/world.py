@@ -11,10 +11,11 @@ from services.campaigner.ports import Hook, Message, no_hook
 from services.campaigner.publisher import Publisher
 from services.campaigner.service import Campaigner
 from shared.adapters.sql.campaign_store import CampaignStore
-from shared.adapters.sql.tables import decisions, metadata
+from shared.adapters.sql.control_store import ControlStore
+from shared.adapters.sql.tables import audit, decisions, metadata
 from shared.domain.campaign_outputs import Decision, Trigger
 from shared.domain.campaign_state import Rules
-from shared.domain.campaigns import Campaign
+from shared.domain.campaigns import Campaign, GuardRails
 from shared.domain.outputs import Clock, Score
 from tests.campaign_builders import T0, raw
 
@@ -79,24 +80,34 @@ class MemoryBus:
 class World:
     """Everything of one partition, and a campaigner that can be killed and started again."""
 
-    def __init__(self, engine: Engine, campaigns: Sequence[Campaign], salt: str = "salt") -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        campaigns: Sequence[Campaign],
+        salt: str = "salt",
+        *,
+        rails: GuardRails | None = None,
+        partition: int = 0,
+    ) -> None:
+        self.partition = partition
         self.now = T0
         self.hook: Hook = no_hook
         self.engine = engine
-        self.rules = Rules(campaigns, salt)
+        self.rules = Rules(campaigns, salt, rails or GuardRails())
         self.bus = MemoryBus(lambda: self.now, self.passed)
         self.log: list[Record] = []
+        self.controls = ControlStore(engine, lambda: self.now)
         self.start()
 
     def passed(self, place: str) -> None:
         self.hook(place)
 
-    def start(self, partitions: Sequence[int] = (0,)) -> dict[int, int]:
+    def start(self, partitions: Sequence[int] | None = None) -> dict[int, int]:
         """Start a campaigner; the former one is gone, with all that it had in memory."""
         store = CampaignStore(self.engine, TOPIC, hook=self.passed)
         self.campaigner = Campaigner(
             store,
-            lambda: self.rules,
+            lambda: self.rules._replace(controls=self.controls.controls()),
             clock=lambda: self.now,
             owner="test",
             hook=self.passed,
@@ -106,11 +117,12 @@ class World:
             self.bus,
             self.campaigner.leases,
             release=self.campaigner.release_enrolments,
+            controls=self.controls.controls,
             clock=lambda: self.now,
             source=TOPIC,
             hook=self.passed,
         )
-        self.positions = self.campaigner.own(partitions)
+        self.positions = self.campaigner.own([self.partition] if partitions is None else partitions)
         return self.positions
 
     def append(self, *messages: Score | Clock | bytes | None) -> None:
@@ -120,8 +132,8 @@ class World:
 
     def process(self, start: int | None = None, end: int | None = None) -> int:
         """Process the log from where the campaigner stood when it started, or from ``start``."""
-        first = self.positions[0] if start is None else start
-        return self.campaigner.process({0: self.log[first:end]})
+        first = self.positions[self.partition] if start is None else start
+        return self.campaigner.process({self.partition: self.log[first:end]})
 
     def publish(self) -> int:
         return self.publisher.publish()
@@ -154,5 +166,6 @@ def emptied(engine: Engine) -> Engine:
     """Return a database without any rows."""
     with engine.begin() as connection:
         for table in metadata.sorted_tables:
-            connection.execute(delete(table))
+            if table is not audit:  # from which nothing can be deleted
+                connection.execute(delete(table))
     return engine

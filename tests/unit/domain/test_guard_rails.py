@@ -1,37 +1,33 @@
 """Generated histories under every guard rail: no promise is broken, and no crossing is lost."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.domain.budgets import Purse
 from shared.domain.campaign_fold import Fold
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Batch, Lease, Rules
-from shared.domain.campaigns import Audience, Campaign, Expected, GuardRails, draw_arm, rolled_out
+from shared.domain.campaigns import Campaign, GuardRails, draw_arm, rolled_out
 from shared.domain.checks import consented, expected_gain
-from shared.domain.outputs import Identity, Profile, Score
+from shared.domain.outputs import Identity, Score
 from shared.domain.quiet_hours import QuietHours, known_zone
 from shared.domain.standings import Standings
-from shared.domain.triggers import DateNears, Silent
 from tests.campaign_builders import (
-    CAUSES,
-    CUSTOMERS,
     DAY,
     HOUR,
     MINUTE,
     T0,
     campaign,
     raw,
-    risk_over,
 )
 from tests.campaign_builders import score as score_of
+from tests.campaign_lives import RAILS, Bank, files, happenings, lives
 
 SALT = "salt"
-ZONES = ["Europe/London", "America/New_York", "Asia/Kolkata", "nonsense", None]
-CONSENT: list[dict[str, bool]] = [{}, {"sms": True}, {"sms": False}, {"*": False}]
 
 
 class Lived(NamedTuple):
@@ -52,93 +48,25 @@ class Lived(NamedTuple):
         return sorted(found, key=lambda each: each.at)
 
 
-@st.composite
-def lives(draw: st.DrawFn) -> list[Score]:
-    """Generate scores of a few customers, minutes to days apart, whose profiles change."""
-    at, scores = T0, []
-    for number in range(draw(st.integers(0, 20))):
-        at += draw(st.sampled_from([0, 10 * MINUTE, 5 * HOUR, 13 * HOUR, 3 * DAY]))
-        zone, consent = draw(st.sampled_from(ZONES)), draw(st.sampled_from(CONSENT))
-        ends = draw(st.sampled_from([None, at + 2 * DAY, at + 40 * DAY]))
-        scores.append(
-            score_of(
-                draw(st.sampled_from(CUSTOMERS)),
-                draw(st.sampled_from([0.1, 0.45, 0.65, 0.9])),
-                at=at,
-                origin=Identity(0, number, 0),
-                cause=draw(st.sampled_from(CAUSES)),
-                last_activity=draw(st.sampled_from([T0 - DAY, at])),
-                clv=draw(st.sampled_from([0.0, 100.0])),
-                profile=Profile(time_zone=zone, consent=consent, contract_end=ends),
-            )
-        )
-    return scores
-
-
-RAILS = st.builds(
-    GuardRails,
-    time_zone=st.sampled_from(["UTC", "Australia/Lord_Howe"]),
-    quiet=st.sampled_from([None, QuietHours(21 * 60, 8 * 60), QuietHours(12 * 60, 14 * 60)]),
-    per_day=st.sampled_from([None, 1, 2]),
-    per_week=st.sampled_from([None, 1, 3]),
-    in_all=st.sampled_from([None, 2]),
-)
-TRIGGERS = st.sampled_from(
-    [
-        risk_over(0.6, 0.5),
-        risk_over(0.6, 0.5, existing=True),
-        Silent(for_ms=DAY),
-        DateNears(date="contract_end", lead_ms=DAY),
-    ]
-)
-
-
-@st.composite
-def files(draw: st.DrawFn) -> list[Campaign]:
-    return [
-        campaign(
-            name,
-            trigger=draw(TRIGGERS),
-            audience=Audience(consent=draw(st.sampled_from([None, "sms"]))),
-            control=draw(st.sampled_from([0.0, 0.5])),
-            cool_down_ms=draw(st.sampled_from([0, 2 * DAY])),
-            valid_for_ms=draw(st.sampled_from([HOUR, DAY])),
-            priority=draw(st.integers(0, 1)),
-            rollout=draw(st.sampled_from([0.5, 1.0])),
-            cap=draw(st.sampled_from([None, 1])),
-            transactional=draw(st.booleans()),
-            expected=draw(st.sampled_from([None, Expected(0.1, minimum_gain=5.0)])),
-        )
-        for name in ("early-warning", "win-back", "renewal")
-    ]
-
-
-def happenings(scores: Sequence[Score]) -> Iterator[Score | int]:
-    """Yield scores, and the time at every full hour of the day after each."""
-    for number, each in enumerate(scores):
-        yield each
-        later = scores[number + 1].at if number + 1 < len(scores) else each.at + 3 * DAY
-        yield from range(each.at // HOUR * HOUR + HOUR, min(later, each.at + 26 * HOUR), HOUR)
-    if scores:
-        yield scores[-1].at + 3 * DAY
-
-
 def live(
     scores: Sequence[Score], campaigns: Sequence[Campaign], rails: GuardRails, lag: int
 ) -> Lived:
     """Process a history as it happens, each score a batch of its own, ``lag`` later."""
     lived = Lived([], [], Standings())
     known: dict[str, Score] = {}
+    bank = Bank()
     for each in happenings(scores):
         batch = Batch(Lease(0, 1), 0, 0)
         at = each if isinstance(each, int) else each.at
         rules = Rules(campaigns, SALT, rails)
-        fold = Fold(lived.standings, batch, rules, at + lag, known.__getitem__)
+        purse = Purse(bank.lend)
+        fold = Fold(lived.standings, batch, rules, at + lag, known.__getitem__, purse=purse)
         if isinstance(each, int):
             fold.pass_time(each)
         else:
             fold.take(each, raw(each))
             known[each.customer] = each
+        bank.spent.update(batch.spent)
         lived.decisions.extend(batch.decisions)
         lived.revised.extend(batch.revised)
     return lived
@@ -242,6 +170,25 @@ def test_a_crossing_at_night_waits_for_the_morning_and_is_looked_at_again() -> N
         assert (final.id, final.outcome) == (deferred.id, outcome)
         assert (final.at, final.crossed_at, final.risk) == (T0 + DAY, night, later.risk)
     assert [each.check for each in final.checks if not each.passed] == ["trigger"]
+
+
+def test_who_crosses_again_while_a_decision_waits_has_one_decision() -> None:
+    """At 22:00, 23:00 and 01:00 up, down and up again: in the morning there is one decision."""
+    rails = GuardRails("Europe/London", QuietHours(21 * 60, 8 * 60))
+    night = T0 + 14 * HOUR
+    ups_and_downs = [
+        score_of(risk=risk, at=at, origin=Identity(0, number, 0))
+        for number, (risk, at) in enumerate(
+            [(0.1, T0), (0.7, night), (0.1, night + HOUR), (0.8, night + 3 * HOUR)]
+        )
+    ]
+    lived = live(ups_and_downs, [campaign()], rails, 0)
+    assert [(each.number, each.outcome) for each in lived.decisions] == [(1, "deferred")]
+    assert [(each.id, each.outcome) for each in lived.revised] == [(lived.decisions[0].id, "fired")]
+    calm_by_morning = live(ups_and_downs[:3], [campaign()], rails, 0)
+    assert [each.outcome for each in calm_by_morning.revised] == ["suppressed"]
+    armed = calm_by_morning.standings.arming("anna", "early-warning")
+    assert (armed.armed, armed.number) == (True, 2)  # the next crossing is a new one
 
 
 def test_an_outage_over_the_opening_expires_what_waited() -> None:

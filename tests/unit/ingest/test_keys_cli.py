@@ -23,7 +23,7 @@ def test_a_created_key_opens_what_its_entry_says(tmp_path: Path) -> None:
     caller = KeyRing(read_keys(file)).authenticate(f"Bearer {created.stdout.strip()}")
     assert caller.name == "billing"
     assert caller.sources == ("//b/*",)
-    assert caller.permissions == ("events", "ticks")
+    assert caller.allowed == ("events", "ticks")
     assert caller.quota is not None
     assert caller.quota.events_per_second == 50
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -1,0 +1,1 @@
+"""Stop and go, approvals, the suppression list, and the log of who changed what."""

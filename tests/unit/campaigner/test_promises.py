@@ -1,0 +1,307 @@
+"""Whatever happens to whom, and whatever breaks or is changed meanwhile: the promises hold.
+
+Two campaigners, a partition each, share a database. Scores and time come in batches of any size;
+some come again, campaigners start anew, and people stop campaigns and suppress customers.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, select
+
+from shared.adapters.sql.engine import open_database
+from shared.adapters.sql.tables import budgets
+from shared.domain.budgets import CHANNEL, MILLIONTHS, Allowance, Budget, allowances
+from shared.domain.campaign_outputs import Decision
+from shared.domain.campaigns import Campaign, GuardRails
+from shared.domain.controls import ALL
+from shared.domain.outputs import Clock, Score
+from tests.campaign_builders import CUSTOMERS, DAY, HOUR, MINUTE, T0, campaign
+from tests.campaign_builders import score as score_of
+from tests.campaign_lives import RAILS, files, happenings, lives
+from tests.unit.campaigner.world import World, emptied
+
+PARTITION = {who: number % 2 for number, who in enumerate(CUSTOMERS)}
+
+
+class Step(NamedTuple):
+    """So much happens; then a person does something, or a campaigner does."""
+
+    happenings: int
+    then: Literal["nothing", "restart", "again", "stop", "go", "suppress"]
+    publishes: bool
+    lag: int
+
+
+STEPS = st.lists(
+    st.builds(
+        Step,
+        happenings=st.integers(1, 40),
+        then=st.sampled_from(["nothing", "restart", "again", "stop", "go", "suppress"]),
+        publishes=st.booleans(),
+        lag=st.sampled_from([0, 0, MINUTE, 2 * HOUR]),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[Engine]:
+    engine = open_database("sqlite://")
+    yield engine
+    engine.dispose()
+
+
+class Deployment:
+    """Two campaigners, and what was held and suppressed whenever something left."""
+
+    def __init__(self, engine: Engine, campaigns: Sequence[Campaign], rails: GuardRails) -> None:
+        emptied(engine)
+        self.worlds = [World(engine, campaigns, rails=rails, partition=part) for part in (0, 1)]
+        self.controls = self.worlds[0].controls
+        self.stopped = False
+        self.suppressed: set[str] = set()
+        self.sent: list[str] = []
+
+    def live(self, happened: Sequence[Score | int], step: Step) -> None:
+        for each in happened:
+            for world in self.worlds:
+                if isinstance(each, int):
+                    world.append(Clock(partition=world.partition, at=each))
+                elif PARTITION[each.customer] == world.partition:
+                    world.append(each)
+        now = happened[-1] if isinstance(happened[-1], int) else happened[-1].at
+        for world in self.worlds:
+            world.now = max(world.now, now + step.lag)
+            world.process(0)  # from the beginning each time: as if all of it were sent again
+            if step.publishes:
+                self.publish(world)
+        self.then(step)
+
+    def publish(self, world: World) -> None:
+        before = len(world.bus.triggers())
+        world.publish()
+        for trigger in world.bus.triggers()[before:]:
+            assert not self.stopped
+            assert trigger.customer not in self.suppressed
+            assert world.now <= trigger.expires_at
+            self.sent.append(trigger.decision)
+
+    def then(self, step: Step) -> None:
+        if step.then == "restart":
+            for world in self.worlds:
+                world.start()
+        elif step.then == "stop":
+            self.controls.hold(ALL, "olga", "")
+            self.stopped = True
+        elif step.then == "go" and self.stopped:
+            self.controls.resume(ALL, "ada", "")
+            self.stopped = False
+        elif step.then == "suppress":
+            self.controls.suppress(CUSTOMERS[:1], "olga", "")
+            self.suppressed |= set(CUSTOMERS[:1])
+
+    def end(self, at: int) -> list[Decision]:
+        """Let all that waits be decided and leave, or expire; return every decision."""
+        for later in (3 * DAY, 6 * DAY):  # what waited, and what was deferred then
+            self.live([at + later], Step(1, "nothing", True, 0))
+        for world in self.worlds:
+            world.now = at + 30 * DAY
+            world.publish()
+        stored = self.worlds[0].stored()
+        assert all(settled is not None for _, settled, _ in stored)
+        assert all(outcome == record.outcome for outcome, _, record in stored)
+        return [record for _, _, record in stored]
+
+
+def lived(
+    memory: Engine,
+    scores: Sequence[Score],
+    campaigns: Sequence[Campaign],
+    rails: GuardRails,
+    steps: Sequence[Step],
+) -> tuple[Deployment, list[Decision]]:
+    deployment, left = Deployment(memory, campaigns, rails), list(happenings(scores))
+    for step in [*steps, Step(len(left), "nothing", True, 0)]:
+        some, left = left[: step.happenings], left[step.happenings :]
+        if some:
+            deployment.live(some, step)
+    end = max((each.at for each in scores), default=T0)
+    return deployment, deployment.end(end + 3 * DAY)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(lives(), files(), RAILS, STEPS)
+def test_promises_hold(
+    memory: Engine,
+    scores: list[Score],
+    campaigns: list[Campaign],
+    rails: GuardRails,
+    steps: list[Step],
+) -> None:
+    deployment, decisions = lived(memory, scores, campaigns, rails, steps)
+    fired = [each for each in decisions if each.outcome == "fired"]
+    # one decision a crossing, one final outcome each, one trigger for what fired, none for others
+    assert max(Counter(each.id for each in decisions).values(), default=1) == 1
+    assert Counter(deployment.sent) == Counter(each.id for each in fired)
+    assert all(each.arm == "treatment" for each in fired)
+    assert {each.outcome for each in decisions} <= {"fired", "held_out", "suppressed", "expired"}
+    expect_caps(fired, {each.name: each for each in campaigns}, rails)
+    expect_budgets(memory, fired, {each.name: each for each in campaigns}, rails)
+    expect_crossings(decisions, scores, {each.name: each for each in campaigns})
+
+
+def expect_caps(fired: Sequence[Decision], rules: dict[str, Campaign], rails: GuardRails) -> None:
+    times: dict[str, list[int]] = defaultdict(list)
+    by_campaign: Counter[tuple[str, str]] = Counter()
+    for each in sorted(fired, key=lambda decision: decision.at):
+        earlier = times[each.customer]
+        assert rails.per_day is None or sum(each.at - t < DAY for t in earlier) < rails.per_day
+        within_week = sum(each.at - t < 7 * DAY for t in earlier)
+        assert rails.per_week is None or within_week < rails.per_week
+        assert rails.in_all is None or len(earlier) < rails.in_all
+        cap = rules[each.campaign].cap
+        assert cap is None or by_campaign[each.customer, each.campaign] < cap
+        earlier.append(each.at)
+        by_campaign[each.customer, each.campaign] += 1
+
+
+def expect_budgets(
+    memory: Engine, fired: Sequence[Decision], rules: dict[str, Campaign], rails: GuardRails
+) -> None:
+    """Nobody spent more than there is, and the database knows what was spent, to the millionth."""
+    spent: Counter[tuple[Allowance, str]] = Counter()
+    for each in fired:
+        rule = rules[each.campaign]
+        limits = (
+            *allowances("all", rails.budget),
+            *allowances(f"campaign/{rule.name}", rule.budget),
+        )
+        for limit in limits:
+            period = limit.period(each.at, rails.time_zone)
+            spent[limit, period] += round(rule.cost_per_contact * MILLIONTHS)
+        for channel, most in rails.rates.items():
+            rate = Allowance(f"{CHANNEL}{channel}", "minute", most * MILLIONTHS)
+            spent[rate, rate.period(each.decided_at, "UTC")] += MILLIONTHS
+    for (limit, _), amount in spent.items():
+        assert amount <= limit.most
+    with memory.connect() as connection:
+        rows = connection.execute(select(budgets)).all()
+    assert all(0 <= row.spent <= row.lent for row in rows)
+    money: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        if not row.scope.startswith(CHANNEL):
+            money[row.scope, row.period] += row.spent
+    expected = {
+        (limit.scope, period): amount
+        for (limit, period), amount in spent.items()
+        if limit.span != "minute" and amount
+    }
+    assert {key: amount for key, amount in money.items() if amount} == expected
+
+
+def expect_crossings(
+    decisions: Sequence[Decision], scores: Sequence[Score], rules: dict[str, Campaign]
+) -> None:
+    """None at first sight, nor by a new model alone, unless it was asked for."""
+    first = {each.customer: each for each in reversed(scores)}
+    causes = {each.origin: each.cause for each in scores}
+    for each in decisions:
+        trigger = rules[each.campaign].trigger
+        crossed_at = each.crossed_at or each.at
+        if not trigger.include_existing and crossed_at == scores_at(scores, each):
+            assert each.origin != first[each.customer].origin
+            assert causes[each.origin] != "model"
+
+
+def scores_at(scores: Sequence[Score], decision: Decision) -> int:
+    """Return when the score was sent that a decision rests on; others are made by time alone."""
+    return next(each.at for each in scores if each.origin == decision.origin)
+
+
+def rise(who: str, at: int, number: int) -> list[Score]:
+    places = ((0.1, at), (0.7, at))
+    return [score_of(who, risk, number + step, at=when) for step, (risk, when) in enumerate(places)]
+
+
+def test_over_the_rate_contacts_wait_for_the_next_minute_and_none_is_lost(memory: Engine) -> None:
+    rails = GuardRails(rates={"sms": 2})
+    world = World(emptied(memory), [campaign()], rails=rails)
+    for number in range(5):
+        world.append(*rise(f"customer-{number}", T0, 10 * number))
+    world.process()
+    assert sorted(world.outcomes().values()) == ["deferred"] * 3 + ["fired"] * 2
+    waiting = next(each for _, _, each in world.stored() if each.outcome == "deferred")
+    assert (waiting.opens_at, waiting.waits_for) == (T0 + MINUTE, "room for sms")
+    for minute, fired in ((1, 4), (2, 5)):
+        world.now = T0 + minute * MINUTE
+        world.append(Clock(partition=0, at=world.now))
+        world.process(0)
+        assert Counter(world.outcomes().values())["fired"] == fired
+    world.publish()
+    assert len(world.bus.triggers()) == 5
+
+
+def test_who_waits_for_the_channel_expires_like_all_else(memory: Engine) -> None:
+    rails = GuardRails(rates={"sms": 1})
+    world = World(emptied(memory), [campaign(valid_for_ms=90_000)], rails=rails)
+    for number in range(4):
+        world.append(*rise(f"customer-{number}", T0, 10 * number))
+    world.process()
+    for minute in (1, 2, 3):
+        world.now = T0 + minute * MINUTE
+        world.append(Clock(partition=0, at=world.now))
+        world.process(0)
+    assert sorted(world.outcomes().values()) == ["expired"] * 2 + ["fired"] * 2
+
+
+def test_money_of_what_expired_before_it_left_is_there_again(memory: Engine) -> None:
+    rule = campaign(cost_per_contact=1.0)
+    world = World(emptied(memory), [rule], rails=GuardRails(budget=Budget(day=1)))
+    world.append(*rise("anna", T0, 0))
+    world.process()
+    world.now = T0 + 2 * HOUR
+    world.publish()
+    assert list(world.outcomes().values()) == ["expired"]
+    world.append(*rise("bela", world.now, 10), *rise("chris", world.now, 20))
+    world.process(0)
+    assert sorted(world.outcomes().values()) == ["expired", "fired", "suppressed"]
+    refused = next(each for _, _, each in world.stored() if each.outcome == "suppressed")
+    assert [each.reason for each in refused.checks if not each.passed] == [
+        "the budget of all today has less than 1 left"
+    ]
+
+
+def test_what_is_stopped_waits_in_the_outbox_and_leaves_when_it_may(memory: Engine) -> None:
+    world = World(emptied(memory), [campaign()])
+    world.append(*rise("anna", T0, 0))
+    world.process()
+    world.controls.hold("early-warning", "olga", "wrong offer")
+    assert world.publish() == 0
+    world.append(*rise("bela", T0 + MINUTE, 10))
+    world.process(0)
+    assert sorted(world.outcomes().values()) == ["fired", "suppressed"]
+    world.controls.resume("early-warning", "olga", "")
+    assert world.publish() == 2
+    assert [each.customer for each in world.bus.triggers()] == ["anna"]
+
+
+def test_a_version_fires_only_after_its_approval(memory: Engine) -> None:
+    world = World(emptied(memory), [campaign(approval=True)])
+    world.append(*rise("anna", T0, 0))
+    world.process()
+    world.controls.approve("early-warning", "v1", "bert")
+    world.append(*rise("bela", T0, 10))
+    world.process(0)
+    assert [(each.customer, each.outcome) for _, _, each in world.stored()] == [
+        ("anna", "suppressed"), ("bela", "fired"),
+    ]  # fmt: skip
