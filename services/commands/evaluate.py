@@ -234,7 +234,10 @@ def _print(report: Report) -> None:
         console.print(
             f"Spend at the cut: {spend.predicted:,.0f} predicted, {spend.realised:,.0f} realised; "
             f"Spearman {_three(spend.spearman)}, the tenth expected to spend most "
-            f"holds {_three(spend.top_decile_share)} of it"
+            f"holds {_three(spend.top_decile_share)} of it.\n"
+            f"Lifetime value at the cut: {spend.value:,.0f} in all; against what was then spent "
+            f"Spearman {_three(spend.value_spearman)}, "
+            f"top tenth {_three(spend.value_top_decile_share)}"
         )
 
 

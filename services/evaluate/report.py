@@ -13,7 +13,7 @@ from services.evaluate.anchors import Said
 from services.evaluate.service import AtCut, Evaluated, moment
 from shared.domain import accuracy
 from shared.domain.accuracy import Accuracy, Bin, Floats, Mask
-from shared.domain.forecasts import Forecast, Labels, Outcome
+from shared.domain.forecasts import Base, Forecast, Labels, Outcome
 from shared.domain.policy import DAY_MS
 
 WINDOW_MS: Final = 28 * DAY_MS  # of the figures over time
@@ -71,6 +71,10 @@ class Spend(Struct, frozen=True):
         Share of the spend that the tenth of the customers holds that was expected to spend most.
     predicted, realised
         Totals, in the reporting currency.
+    value
+        Lifetime value of the whole base at the cut.
+    value_spearman, value_top_decile_share
+        Lifetime value against what customers then spent, as for expected spend.
 
     """
 
@@ -78,6 +82,9 @@ class Spend(Struct, frozen=True):
     top_decile_share: float | None
     predicted: float
     realised: float
+    value: float
+    value_spearman: float | None
+    value_top_decile_share: float | None
 
 
 class Cut(Target, frozen=True, kw_only=True):
@@ -166,7 +173,7 @@ def _cut(cut: AtCut, anchors: Anchors) -> Cut:
         at=moment(cut.base.at),
         customers=len(cut.customers),
         known=cut.outcome is not None,
-        spend=_spend(cut.base.forecast, cut.outcome),
+        spend=_spend(cut.base, cut.outcome),
     )
 
 
@@ -199,14 +206,18 @@ def _over_time(labels: Labels, p: Floats, y: Mask) -> list[Window]:
     return found
 
 
-def _spend(said: Forecast, came: Outcome | None) -> Spend | None:
+def _spend(base: Base, came: Outcome | None) -> Spend | None:
     if came is None:
         return None
+    said = base.forecast.spend
     return Spend(
-        spearman=_finite(accuracy.spearman(said.spend, came.spend)),
-        top_decile_share=_finite(accuracy.top_decile_share(said.spend, came.spend)),
-        predicted=float(said.spend.sum()),
+        spearman=_finite(accuracy.spearman(said, came.spend)),
+        top_decile_share=_finite(accuracy.top_decile_share(said, came.spend)),
+        predicted=float(said.sum()),
         realised=float(came.spend.sum()),
+        value=float(base.value.sum()),
+        value_spearman=_finite(accuracy.spearman(base.value, came.spend)),
+        value_top_decile_share=_finite(accuracy.top_decile_share(base.value, came.spend)),
     )
 
 

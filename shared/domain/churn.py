@@ -321,7 +321,7 @@ class ChurnModel:
             "closure": self._closure.dump(),
             "plans": self._plans.dump(),
             "seasons": self._seasons.dump(),
-            "spend": self._spend.dump(),
+            "spend_level": self._spend.dump(),
         }
 
     @classmethod
@@ -347,8 +347,8 @@ class ChurnModel:
         model._closure.restore(state["closure"])
         model._plans.restore(state["plans"])
         model._seasons.restore(state["seasons"])
-        if "spend" in state:  # not in the first states of this version
-            model._spend.restore(state["spend"])
+        if "spend_level" in state:  # not in the first states of this version
+            model._spend.restore(state["spend_level"])
         return model
 
 

@@ -125,7 +125,9 @@ def join_plan(rows: Rows, at: Millis, plan: NDArray[np.uint32], family: NDArray[
 
     The newest event counts, whatever the order in which they come.
     """
-    joins = np.flatnonzero((plan != 0) & (plan != rows["plan"]) & (at >= rows["plan_at"]))
+    newer = at > rows["plan_at"]
+    newer |= (at == rows["plan_at"]) & (plan > rows["plan"])  # of one instant: any order, one end
+    joins = np.flatnonzero((plan != 0) & (plan != rows["plan"]) & newer)
     rows["plan"][joins], rows["family"][joins] = plan[joins], family[joins]
     rows["plan_at"][joins] = at[joins]
 

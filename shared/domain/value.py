@@ -15,7 +15,11 @@ doi 10.1509/jmkr.2005.42.4.415), whose regression to the mean is left out: it br
 on skewed amounts.
 
 ``level`` is learned: the ratio of what was realised to what was expected, over horizons that have
-ended. It takes up what the formula leaves out: that who is active at all visits more often.
+ended. It takes up what the formula leaves out: that who is active at all visits more often. Seasons
+multiply it, and only over whole years do they cancel out: so it is the geometric mean over time,
+each four weeks alike, whether the base was small then or large, and spent little or much (the
+level of a multiplicative decomposition: Holt 1957, doi 10.1016/j.ijforecast.2003.09.015; Winters
+1960, doi 10.1287/mnsc.6.3.324). A ratio of sums would follow the weeks in which most was expected.
 
 Customer lifetime value is the present value of the margin to come over a time L, with a retention
 of 1 - churn a horizon (Gupta & Lehmann 2003, doi 10.1002/dir.10045)::
@@ -29,6 +33,7 @@ is cautious where customers skip a horizon; money spent on winning them is sunk 
 from __future__ import annotations
 
 import math
+from dataclasses import astuple, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -40,8 +45,12 @@ Floats = NDArray[np.float64]
 
 #: A level is remembered for years, so that every season is in it alike: half after four.
 MEMORY_DAYS: Final = 1460.0
-#: The formula alone (a level of 1) counts as much as so many average labels.
+#: Stretches of time that count alike.
+_STRETCH_DAYS: Final = 28.0
+#: The formula alone (a level of 1) counts as much as so many average labels in each stretch, and as
+#: one whole stretch beside them.
 _PRIOR_LABELS: Final = 10.0
+_PRIOR_STRETCHES: Final = 1.0
 YEAR_DAYS: Final = 365.0
 
 _HALF_LIFE: Final = 90.0
@@ -120,6 +129,34 @@ def margin_ratio(margin: NDArray[np.int64], revenue: NDArray[np.int64], default:
     return np.clip(ratio, -1.0, 1.0)
 
 
+@dataclass
+class _Stretch:
+    """What was expected and realised after the snapshots of four weeks, and when they were."""
+
+    first: float
+    last: float
+    labels: float = 0.0
+    expected: float = 0.0
+    realised: float = 0.0
+
+    def add(self, expected: float, realised: float, day: float) -> None:
+        self.first, self.last = min(self.first, day), max(self.last, day)
+        self.labels += 1.0
+        self.expected += expected
+        self.realised += realised
+
+    def log_level(self) -> float:
+        """Return the logarithm of realised over expected, regressed to 0 where labels are few."""
+        prior = _PRIOR_LABELS * self.expected / self.labels
+        return math.log((self.realised + prior) / (self.expected + prior))
+
+    def weight(self, now: float) -> float:
+        """Return the share of it that has labels, less what was forgotten since."""
+        covered = min((self.last - self.first + 1.0) / _STRETCH_DAYS, 1.0)
+        kept: float = 0.5 ** ((now - self.last) / MEMORY_DAYS)
+        return covered * kept
+
+
 class SpendLevel:
     """Learns the level of expected spend from horizons that have ended.
 
@@ -128,26 +165,26 @@ class SpendLevel:
     >>> level = SpendLevel()
     >>> level.value
     1.0
-    >>> for day in range(1000):
-    ...     level.learn(expected=10.0, realised=15.0, day=float(day))
-    >>> round(level.value, 2)
-    1.49
+    >>> for label in range(56_000):
+    ...     level.learn(expected=10.0, realised=15.0, day=label // 100)
+    >>> round(level.value, 1)
+    1.5
 
     """
 
     def __init__(self) -> None:
-        self._labels = 0.0
-        self._expected = 0.0
-        self._realised = 0.0
-        self._day = 0.0
+        self._stretches: dict[int, _Stretch] = {}
 
     @property
     def value(self) -> float:
-        """Realised over expected; 1 before anything was expected."""
-        if self._expected <= 0.0:
+        """Realised over expected, the geometric mean over time; 1 before anything was expected."""
+        found = [each for _, each in sorted(self._stretches.items()) if each.expected > 0.0]
+        if not found:
             return 1.0
-        prior = _PRIOR_LABELS * self._expected / self._labels
-        return (self._realised + prior) / (self._expected + prior)
+        now = max(each.last for each in found)
+        weights = [each.weight(now) for each in found]
+        logs = (weight * each.log_level() for weight, each in zip(weights, found, strict=True))
+        return math.exp(sum(logs) / (sum(weights) + _PRIOR_STRETCHES))
 
     def learn(self, expected: float, realised: float, day: float) -> None:
         """Take in a horizon that has ended.
@@ -155,27 +192,18 @@ class SpendLevel:
         Parameters
         ----------
         expected, realised
-            Spend at a level of 1, and what was spent.
+            Spend at a level of 1, and what was spent; neither is negative.
         day
             When it was expected, in days since 1970.
 
         """
-        kept = 0.5 ** (max(day - self._day, 0.0) / MEMORY_DAYS)
-        self._labels = self._labels * kept + 1.0
-        self._expected = self._expected * kept + expected
-        self._realised = self._realised * kept + realised
-        self._day = max(day, self._day)
+        number = math.floor(day / _STRETCH_DAYS)
+        self._stretches.setdefault(number, _Stretch(day, day)).add(expected, realised, day)
 
     def dump(self) -> dict[str, Any]:
         """Return the state as JSON values."""
-        return {
-            "labels": self._labels,
-            "expected": self._expected,
-            "realised": self._realised,
-            "day": self._day,
-        }
+        return {str(number): list(astuple(each)) for number, each in self._stretches.items()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Put back what `dump` returned."""
-        self._labels, self._day = state["labels"], state["day"]
-        self._expected, self._realised = state["expected"], state["realised"]
+        self._stretches = {int(number): _Stretch(*each) for number, each in state.items()}

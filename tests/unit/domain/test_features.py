@@ -197,3 +197,12 @@ def test_the_newest_plan_counts_in_any_order(events: list[tuple[int, str]]) -> N
     nothing = np.zeros(1, np.uint32)
     join_plan(row, np.array([T0 + 9 * DAY_MS]), nothing, nothing)
     assert row["plan_at"][0] == T0 + 3 * DAY_MS
+
+
+@pytest.mark.parametrize("plans", [("a-1", "b-1"), ("b-1", "a-1")])
+def test_of_two_plans_of_one_instant_the_same_counts_in_any_order(plans: tuple[str, str]) -> None:
+    row = np.zeros(1, ACTIVITY_FIELDS)
+    for name in plans:
+        plan, family = (np.array([code], np.uint32) for code in plan_codes(name))
+        join_plan(row, np.array([T0]), plan, family)
+    assert row["plan"][0] == max(plan_codes("a-1")[0], plan_codes("b-1")[0])

@@ -87,21 +87,48 @@ def test_the_margin_is_the_customers_own_once_there_is_revenue() -> None:
     assert margin_ratio(margin, revenue, 0.4).tolist() == [0.4, 0.3, -1.0, 0.4, 1.0]
 
 
+def learned(level: SpendLevel, labels: int, days: range, ratio: float, expected: float) -> None:
+    """Learn so many labels on each of some days."""
+    for day in days:
+        for _ in range(labels):
+            level.learn(expected, ratio * expected, float(day))
+
+
+STRETCH = 28
+
+
 def test_the_level_is_realised_over_expected() -> None:
     level = SpendLevel()
     for expected, realised in [(10.0, 30.0), (30.0, 50.0)] * 500:
-        level.learn(expected, realised, 100.0)
-    # a ratio of sums, not a mean of ratios, with ten labels of the mean expectation at 1
-    assert level.value == pytest.approx((1000 * 40 + 10 * 20) / (1000 * 20 + 10 * 20))
+        for day in range(STRETCH):
+            level.learn(expected, realised, float(day))
+    # a ratio of sums within four weeks, not a mean of ratios; and the formula counts for as long
+    ratio = (14_000 * 80 + 10 * 20) / (14_000 * 40 + 10 * 20)
+    assert level.value == pytest.approx(math.sqrt(ratio))
+
+
+def test_seasons_cancel_out_however_much_was_expected_in_each() -> None:
+    level = SpendLevel()
+    for year in range(10):
+        high, low = (range(start, start + 6 * STRETCH) for start in (year * 336, year * 336 + 168))
+        learned(level, 10, high, 2.0, 10.0)
+        learned(level, 20, low, 0.5, 1_000.0)
+    assert level.value == pytest.approx(1.0, abs=0.03)
+
+
+def test_few_labels_do_not_make_a_level() -> None:
+    level = SpendLevel()
+    learned(level, 1, range(1), 1_000.0, 10.0)
+    assert level.value < 1.2
 
 
 def test_a_level_is_half_forgotten_after_its_memory() -> None:
     level = SpendLevel()
-    for _ in range(10_000):
-        level.learn(1.0, 1.0, 0.0)
-    for _ in range(10_000):
-        level.learn(1.0, 4.0, MEMORY_DAYS)
-    assert level.value == pytest.approx((0.5 * 1 + 1 * 4) / 1.5, rel=1e-2)
+    years = round(MEMORY_DAYS)
+    learned(level, 100, range(STRETCH), 1.0, 1.0)
+    learned(level, 100, range(years, years + STRETCH), 4.0, 1.0)
+    # half a stretch at 1, a whole one at 4 (though it falls into two), and the formula's own
+    assert math.log(level.value) == pytest.approx(math.log(4.0) / 2.5, rel=0.02)
 
 
 def test_before_anything_was_expected_the_level_is_one() -> None:
