@@ -1,0 +1,133 @@
+"""`tenure campaigns simulate`: reads the past out of Kafka and SQL, and writes nothing anywhere.
+
+Scores come from ``score-history``, which holds each of them in its order where ``customer-scores``
+keeps the last of each customer; decisions come from SQL, which keeps them for good and knows which
+of them expired before they left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Final
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+
+from services.campaigner.campaign_file import CampaignBook
+from services.campaigner.connections import open_consumer
+from shared.adapters.event_log import customer_partition
+from shared.adapters.kafka_connection import connection, require_access
+from shared.adapters.sql.campaign_history import decisions_before
+from shared.adapters.sql.engine import open_existing
+from shared.domain import outputs
+from shared.domain.campaign_outputs import Decision
+from shared.domain.campaign_state import Rules
+from shared.domain.errors import TenureError
+from shared.domain.events import DECODE_ERRORS
+from shared.domain.simulation import Made, Told, simulate
+from shared.domain.simulation_report import Simulation, compare
+from shared.settings import Settings
+from shared.topics import SCORE_HISTORY
+
+_decoder: Final = msgspec.json.Decoder(outputs.Score | outputs.Clock)
+_STUCK_S: Final = 30.0
+
+
+class HistoryError(TenureError):
+    """The past cannot be read."""
+
+
+def run_simulation(settings: Settings, book: CampaignBook, since: int, until: int) -> Simulation:
+    """Simulate [since, until), epoch milliseconds, with the campaigns of a file.
+
+    Raises
+    ------
+    TenureError
+        Kafka or the database cannot be read.
+
+    """
+    rules = Rules(book.campaigns, settings.control_salt, book.rails)
+    happened: list[Decision] = []
+    simulated: list[Decision] = []
+    scores = 0
+    require_access(settings)
+    with closing(_consumer(settings)) as consumer:
+        partitions = _partitions(consumer, settings)
+        made = _made(settings, until, len(partitions))
+        for partition in partitions:
+            history = _Counted(_read(consumer, partition))
+            own = made[partition.partition]
+            simulated += simulate(history, own, rules, since, until)
+            happened += [each for each, _ in own if since <= each.at < until]
+            scores += history.count
+    same, differences = compare(happened, simulated, {each.name: each for each in book.campaigns})
+    return Simulation(since, until, same, scores, differences)
+
+
+class _Counted:
+    """Counts what is taken from an iterator."""
+
+    def __init__(self, inner: Iterator[Told]) -> None:
+        self._inner = inner
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Told]:
+        for each in self._inner:
+            self.count += 1
+            yield each
+
+
+def _made(settings: Settings, until: int, partitions: int) -> dict[int, list[Made]]:
+    """Return the decisions up to a time, by the partition of their customer."""
+    found: dict[int, list[Made]] = defaultdict(list)
+    database = open_existing(settings.database_url)
+    try:
+        for each in decisions_before(database, until):
+            found[customer_partition(each.decision.customer, partitions)].append(each)
+    finally:
+        database.dispose()
+    return found
+
+
+def _consumer(settings: Settings) -> KafkaConsumer:
+    return open_consumer(
+        **connection(settings), isolation_level="read_committed", enable_auto_commit=False
+    )
+
+
+def _partitions(consumer: KafkaConsumer, settings: Settings) -> list[TopicPartition]:
+    topic = settings.topic(SCORE_HISTORY.name)
+    numbers = sorted(consumer.partitions_for_topic(topic) or ())
+    if not numbers:
+        raise HistoryError(f"The topic {topic} does not exist. Run `tenure topics`.")
+    return [TopicPartition(topic, number) for number in numbers]
+
+
+def _read(consumer: KafkaConsumer, partition: TopicPartition) -> Iterator[Told]:
+    """Yield what a partition holds now, from its beginning."""
+    consumer.assign([partition])
+    end = consumer.end_offsets([partition])[partition]
+    consumer.seek_to_beginning(partition)
+    moved_at = time.monotonic()
+    while consumer.position(partition) < end:
+        found = consumer.poll(timeout_ms=500, max_records=5_000).get(partition, ())
+        for record in found:
+            if record.value is not None and record.offset < end:
+                yield from _told(record.timestamp, record.value)
+        if found:
+            moved_at = time.monotonic()
+        elif time.monotonic() - moved_at > _STUCK_S:
+            raise HistoryError(
+                f"{partition.topic}/{partition.partition} could not be read to its end within "
+                f"{_STUCK_S:.0f} s. Check that Kafka runs, then try again."
+            )
+
+
+def _told(written_at: int, value: bytes) -> Iterator[Told]:
+    try:
+        yield Told(written_at, _decoder.decode(value))
+    except DECODE_ERRORS:
+        return  # the live campaigner made a dead letter of it, and no decision

@@ -1,0 +1,223 @@
+"""The past once more, under other rules: what would have been decided, by the same code.
+
+Up to the beginning, what was decided is taken as it was (`_Past`): it puts each customer where
+they stood. From there on the rules decide (`_Tried`), with what live decisions had and the score
+history cannot tell: the wall clock at which they were made, and which of them expired before they
+left. So unchanged rules come to the decisions that were made, id for id.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from shared.domain.campaign_decisions import enrolled as enrols
+from shared.domain.campaign_decisions import expired
+from shared.domain.campaign_fold import Fold
+from shared.domain.campaign_outputs import Decision
+from shared.domain.campaign_state import Batch, Lease, Rules
+from shared.domain.campaigns import Arming, Campaign, disarmed, rearmed
+from shared.domain.checks import Crossing
+from shared.domain.outputs import Clock, Score
+from shared.domain.seen import Seen
+from shared.domain.standings import Enrolment, Standings
+
+_RAW: Final = ""  # nothing of a simulation is stored, so nobody needs a score's JSON
+
+#: A decision by (campaign, customer, arming number), which is what its id is made of.
+Key = tuple[str, str, int]
+
+
+class Told(NamedTuple):
+    """A record of the score history, and when it was written (wall clock, epoch milliseconds)."""
+
+    written_at: int
+    message: Score | Clock
+
+
+class Made(NamedTuple):
+    """A decision as it was made; ``settled_at`` is when its outcome was final, if it is."""
+
+    decision: Decision
+    settled_at: int | None
+
+
+def simulate(
+    history: Iterable[Told], made: Iterable[Made], rules: Rules, since: int, until: int
+) -> list[Decision]:
+    """Return what the rules would have decided about a partition's customers in [since, until).
+
+    Parameters
+    ----------
+    history
+        The partition's scores and clocks in the order of the log, from long before ``since``: what
+        a customer was like is known from the first score on.
+    made
+        All decisions about the partition's customers.
+    rules
+        Those that are tried.
+    since, until
+        The partition's time, epoch milliseconds.
+
+    """
+    recorded = list(made)
+    standings, batch = Standings(), Batch(Lease(0, 0), 0, 0)
+    past = _Past(standings, batch, rules, recorded, since)
+    tried = _Tried(standings, batch, rules, recorded)
+    begun = False
+    for written_at, message in history:
+        if message.at >= since and not begun:
+            begun = True
+            past.end()
+        if message.at >= until:
+            tried.go_on(written_at, until - 1)
+            break
+        if begun:
+            tried.take_in(written_at, message)
+        else:
+            past.take_in(message)
+    final = {each.id: each for each in (*batch.decisions, *batch.revised)}
+    return [each for each in final.values() if since <= each.at < until]
+
+
+class _Past(Fold):
+    """Follows the history, and takes decisions from the record."""
+
+    def __init__(
+        self,
+        standings: Standings,
+        batch: Batch,
+        rules: Rules,
+        made: Iterable[Made],
+        since: int,
+    ) -> None:
+        super().__init__(standings, batch, rules, since)
+        self._since = since
+        self._to_come = _before(made, since)
+
+    def take_in(self, message: Score | Clock) -> None:
+        """Take a message of the time before."""
+        if isinstance(message, Score):
+            self.take(message, _RAW)
+        else:
+            self.pass_time(message.at)
+
+    def end(self) -> None:
+        """Come to where the simulation begins."""
+        self.pass_time(self._since - 1)
+        for customer in list(self._to_come):
+            self._impose(customer, self._since)
+
+    def _look(self, score: Score) -> None:
+        seen = Seen.of(score)
+        for campaign in self._rules.campaigns:
+            self._rearm(campaign, seen, score.customer)
+        self._impose(score.customer, score.at)
+        self._standings.remember(score.customer, seen)
+
+    def _rearm(self, campaign: Campaign, seen: Seen, customer: str) -> None:
+        if (customer, campaign.name) not in self._standings.deferred:
+            arming = self._standings.arming(customer, campaign.name)
+            after = rearmed(campaign.trigger, arming, seen)
+            self._stand(customer, campaign.name, arming, after)
+
+    def _impose(self, customer: str, at: int) -> None:
+        """Let be decided what was decided about a customer up to a time."""
+        waiting = self._to_come.get(customer, [])
+        while waiting and _crossed_at(waiting[0]) <= at:
+            decision = waiting.pop(0)
+            before = self._standings.arming(customer, decision.campaign)
+            enrolled_at = decision.at if enrols(decision) else None
+            after = disarmed(replace(before, number=decision.number), enrolled_at)
+            self._stand(customer, decision.campaign, before, after)
+            if enrolled_at is not None:
+                self._standings.enrol(customer, enrolled_at)
+            if decision.opens_at is not None:
+                self._standings.defer(decision)
+
+
+class _Tried(Fold):
+    """Decides by the rules that are tried, at the times at which decisions were made."""
+
+    def __init__(
+        self, standings: Standings, batch: Batch, rules: Rules, made: Iterable[Made]
+    ) -> None:
+        super().__init__(standings, batch, rules, 0)
+        self._made: Mapping[Key, Made] = {_key(each.decision): each for each in made}
+        self._expiring: list[tuple[int, Enrolment]] = []
+
+    def take_in(self, written_at: int, message: Score | Clock) -> None:
+        """Take a message in as if it were decided on when it was written."""
+        if isinstance(message, Score):
+            self._begin(written_at)
+            self.take(message, _RAW)
+        else:
+            self.go_on(written_at, message.at)
+
+    def go_on(self, written_at: int, at: int) -> None:
+        """Let time pass."""
+        self._begin(written_at)
+        self.pass_time(at)
+
+    def _begin(self, now: int) -> None:
+        self._now = now
+        gone = [enrolment for settled_at, enrolment in self._expiring if settled_at <= now]
+        self._expiring = [each for each in self._expiring if each[0] > now]
+        for enrolment in gone:
+            self.release(enrolment)
+
+    def _crossing(
+        self,
+        campaign: Campaign,
+        score: Score,
+        arming: Arming,
+        before: float | None,
+        claimed_by: str | None,
+    ) -> Crossing:
+        crossing = super()._crossing(campaign, score, arming, before, claimed_by)
+        known = self._made.get((campaign.name, score.customer, arming.number))
+        if known is None:
+            return crossing
+        return replace(crossing, now=known.decision.decided_at)
+
+    def _conclude(
+        self, decision: Decision, campaign: Campaign, score: Score, before: Arming, after: Arming
+    ) -> None:
+        super()._conclude(decision, campaign, score, before, after)
+        known = self._made.get(_key(decision))
+        if known is None or not enrols(decision) or not _expired_late(known.decision):
+            return
+        self._expiring.append((known.settled_at or 0, Enrolment.of(decision)))
+        self._batch.revised.append(expired(decision))
+
+
+def _key(decision: Decision) -> Key:
+    return decision.campaign, decision.customer, decision.number
+
+
+def _expired_late(decision: Decision) -> bool:
+    """Tell whether a decision was in time when it was made, and expired before it left."""
+    return decision.outcome == "expired" and decision.arm is not None
+
+
+def _crossed_at(decision: Decision) -> int:
+    return decision.at if decision.crossed_at is None else decision.crossed_at
+
+
+def _before(made: Iterable[Made], since: int) -> dict[str, list[Decision]]:
+    """Return the decisions whose crossing was before a time, by customer, as they stood then."""
+    found: dict[str, list[Decision]] = defaultdict(list)
+    for decision, _ in made:
+        if _crossed_at(decision) < since:
+            found[decision.customer].append(_as_of(decision, since))
+    return {customer: sorted(each, key=_crossed_at) for customer, each in found.items()}
+
+
+def _as_of(decision: Decision, since: int) -> Decision:
+    """Return a decision as it stood at a time: it may still have waited then."""
+    if decision.at < since or decision.crossed_at is None:
+        return decision
+    return replace(decision, outcome="deferred", arm=None, opens_at=decision.at)
