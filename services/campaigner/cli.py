@@ -18,6 +18,7 @@ from rich.text import Text
 from services.campaigner.campaign_file import CampaignFileError, read_campaigns
 from services.campaigner.client import OperatorClient
 from services.campaigner.report_tables import report_tables
+from services.campaigner.simulate_cli import simulate
 from shared.settings import load_settings
 
 customer = typer.Typer(name="customer", help="Look at a customer.", no_args_is_help=True)
@@ -32,6 +33,9 @@ Key = Annotated[
     str | None, typer.Option(help="API key.", envvar="TENURE_API_KEY", show_default=False)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+campaigns.command()(simulate)
 
 
 @customer.command()

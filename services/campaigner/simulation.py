@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -20,14 +21,15 @@ from services.campaigner.campaign_file import CampaignBook
 from services.campaigner.connections import open_consumer
 from shared.adapters.event_log import customer_partition
 from shared.adapters.kafka_connection import connection, require_access
-from shared.adapters.sql.campaign_history import decisions_before
+from shared.adapters.sql.campaign_history import decisions_between, suppressed_customers
 from shared.adapters.sql.engine import open_existing
 from shared.domain import outputs
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Rules
+from shared.domain.controls import Controls
 from shared.domain.errors import TenureError
 from shared.domain.events import DECODE_ERRORS
-from shared.domain.simulation import Made, Told, simulate
+from shared.domain.simulation import Made, Told, simulate, used_before
 from shared.domain.simulation_report import Simulation, compare
 from shared.settings import Settings
 from shared.topics import SCORE_HISTORY
@@ -49,18 +51,19 @@ def run_simulation(settings: Settings, book: CampaignBook, since: int, until: in
         Kafka or the database cannot be read.
 
     """
-    rules = Rules(book.campaigns, settings.control_salt, book.rails)
     happened: list[Decision] = []
     simulated: list[Decision] = []
     scores = 0
     require_access(settings)
     with closing(_consumer(settings)) as consumer:
         partitions = _partitions(consumer, settings)
-        made = _made(settings, until, len(partitions))
+        made, suppressed = _recorded(settings, until, len(partitions))
+        rules = _rules(book, settings.control_salt, suppressed)
+        used = used_before(chain.from_iterable(made.values()), since)
         for partition in partitions:
             history = _Counted(_read(consumer, partition))
             own = made[partition.partition]
-            simulated += simulate(history, own, rules, since, until)
+            simulated += simulate(history, own, rules, (since, until), used)
             happened += [each for each, _ in own if since <= each.at < until]
             scores += history.count
     same, differences = compare(happened, simulated, {each.name: each for each in book.campaigns})
@@ -80,16 +83,25 @@ class _Counted:
             yield each
 
 
-def _made(settings: Settings, until: int, partitions: int) -> dict[int, list[Made]]:
-    """Return the decisions up to a time, by the partition of their customer."""
+def _recorded(
+    settings: Settings, until: int, partitions: int
+) -> tuple[dict[int, list[Made]], frozenset[str]]:
+    """Return decisions up to a time by the partition of their customer, and who is suppressed."""
     found: dict[int, list[Made]] = defaultdict(list)
     database = open_existing(settings.database_url)
     try:
-        for each in decisions_before(database, until):
+        for each in decisions_between(database, None, until):
             found[customer_partition(each.decision.customer, partitions)].append(each)
+        return found, suppressed_customers(database)
     finally:
         database.dispose()
-    return found
+
+
+def _rules(book: CampaignBook, salt: str, suppressed: frozenset[str]) -> Rules:
+    """Return the rules that are tried: as if all were approved and none stopped."""
+    approved = frozenset((each.name, each.version) for each in book.campaigns)
+    controls = Controls(approved=approved, suppressed=suppressed)
+    return Rules(book.campaigns, salt, book.rails, controls)
 
 
 def _consumer(settings: Settings) -> KafkaConsumer:

@@ -2,25 +2,28 @@
 
 Up to the beginning, what was decided is taken as it was (`_Past`): it puts each customer where
 they stood. From there on the rules decide (`_Tried`), with what live decisions had and the score
-history cannot tell: the wall clock at which they were made, and which of them expired before they
-left. So unchanged rules come to the decisions that were made, id for id.
+history cannot tell (`_as_recorded`): the wall clock at which they were made, what people had
+stopped or not approved, which budget was short or channel full, and which of them expired before
+they left. So unchanged rules come to the decisions that were made, id for id.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from shared.domain.budgets import Due, Purse
+from shared.domain.campaign_decisions import decide, expired
 from shared.domain.campaign_decisions import enrolled as enrols
-from shared.domain.campaign_decisions import expired
 from shared.domain.campaign_fold import Fold
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Batch, Lease, Rules
 from shared.domain.campaigns import Arming, Campaign, disarmed, rearmed
 from shared.domain.checks import Crossing
+from shared.domain.controls import ALL, Controls, Hold
 from shared.domain.outputs import Clock, Score
 from shared.domain.seen import Seen
 from shared.domain.standings import Enrolment, Standings
@@ -45,10 +48,18 @@ class Made(NamedTuple):
     settled_at: int | None
 
 
+#: What was used up of allowances, by (scope, period); millionths.
+Used = Counter[tuple[str, str]]
+
+
 def simulate(
-    history: Iterable[Told], made: Iterable[Made], rules: Rules, since: int, until: int
+    history: Iterable[Told],
+    made: Iterable[Made],
+    rules: Rules,
+    period: tuple[int, int],
+    used: Used | None = None,
 ) -> list[Decision]:
-    """Return what the rules would have decided about a partition's customers in [since, until).
+    """Return what the rules would have decided about a partition's customers in a period.
 
     Parameters
     ----------
@@ -59,14 +70,16 @@ def simulate(
         All decisions about the partition's customers.
     rules
         Those that are tried.
-    since, until
-        The partition's time, epoch milliseconds.
+    period
+        [since, until), the partition's time, epoch milliseconds.
+    used
+        What is used up of budgets and rates already; what the simulation uses is added.
 
     """
-    recorded = list(made)
+    recorded, (since, until) = list(made), period
     standings, batch = Standings(), Batch(Lease(0, 0), 0, 0)
     past = _Past(standings, batch, rules, recorded, since)
-    tried = _Tried(standings, batch, rules, recorded)
+    tried = _Tried(standings, batch, rules, recorded, Counter() if used is None else used)
     begun = False
     for written_at, message in history:
         if message.at >= since and not begun:
@@ -81,6 +94,15 @@ def simulate(
             past.take_in(message)
     final = {each.id: each for each in (*batch.decisions, *batch.revised)}
     return [each for each in final.values() if since <= each.at < until]
+
+
+def used_before(made: Iterable[Made], since: int) -> Used:
+    """Return what decisions before a time used up."""
+    charges = (one for each, _ in made if _crossed_at(each) < since for one in each.charges)
+    used: Used = Counter()
+    for one in charges:
+        used[one.scope, one.period] += one.amount
+    return used
 
 
 class _Past(Fold):
@@ -113,6 +135,7 @@ class _Past(Fold):
 
     def _look(self, score: Score) -> None:
         seen = Seen.of(score)
+        self._impose(score.customer, score.at - 1)  # from before the history begins
         for campaign in self._rules.campaigns:
             self._rearm(campaign, seen, score.customer)
         self._impose(score.customer, score.at)
@@ -143,9 +166,10 @@ class _Tried(Fold):
     """Decides by the rules that are tried, at the times at which decisions were made."""
 
     def __init__(
-        self, standings: Standings, batch: Batch, rules: Rules, made: Iterable[Made]
+        self, standings: Standings, batch: Batch, rules: Rules, made: Iterable[Made], used: Used
     ) -> None:
         super().__init__(standings, batch, rules, 0)
+        self._used = used
         self._made: Mapping[Key, Made] = {_key(each.decision): each for each in made}
         self._expiring: list[tuple[int, Enrolment]] = []
 
@@ -169,19 +193,22 @@ class _Tried(Fold):
         for enrolment in gone:
             self.release(enrolment)
 
-    def _crossing(
-        self,
-        campaign: Campaign,
-        score: Score,
-        arming: Arming,
-        before: float | None,
-        claimed_by: str | None,
-    ) -> Crossing:
-        crossing = super()._crossing(campaign, score, arming, before, claimed_by)
-        known = self._made.get((campaign.name, score.customer, arming.number))
+    def _decide(self, crossing: Crossing) -> Decision:
+        key = crossing.campaign.name, crossing.score.customer, crossing.arming.number
+        known = self._made.get(key)
         if known is None:
-            return crossing
-        return replace(crossing, now=known.decision.decided_at)
+            self._purse = Purse(self._left)  # a new one each time: others pay from the same
+            decision = super()._decide(crossing)
+        else:
+            decision = decide(_as_recorded(crossing, known.decision))
+            if decision.outcome == "fired":
+                decision = replace(decision, charges=known.decision.charges)
+        for each in decision.charges:
+            self._used[each.scope, each.period] += each.amount
+        return decision
+
+    def _left(self, due: Due, _: int) -> int:
+        return due.allowance.most - self._used[due.charge.scope, due.charge.period]
 
     def _conclude(
         self, decision: Decision, campaign: Campaign, score: Score, before: Arming, after: Arming
@@ -196,6 +223,31 @@ class _Tried(Fold):
 
 def _key(decision: Decision) -> Key:
     return decision.campaign, decision.customer, decision.number
+
+
+def _as_recorded(crossing: Crossing, made: Decision) -> Crossing:
+    """Return a crossing with what its decision had, and the score history cannot tell."""
+    failed = {each.check: each.reason or "" for each in made.checks if not each.passed}
+    campaign, rails, now = crossing.campaign, crossing.rails, made.decided_at
+    held = failed.get("state", "").startswith(
+        ("all campaigns are stopped", "the campaign is paused ")
+    )
+    unapproved = "approval" in failed and made.version == campaign.version
+    controls = Controls(
+        holds={ALL: Hold("the record", made.decided_at, "")} if held else {},
+        approved=() if unapproved else {(campaign.name, campaign.version)},
+        suppressed={made.customer} if "suppression" in failed else (),
+    )
+    costs = rails.costs(campaign, crossing.score.at) if "budget" in failed else []
+    waited = crossing.crossed_at is None and crossing.opens_at is None
+    decided_again = made.opens_at or (None if made.crossed_at is None else made.at)
+    return replace(
+        crossing,
+        now=now,
+        controls=controls,
+        short_of=costs[0].allowance if costs else None,
+        full_until=decided_again if waited else None,
+    )
 
 
 def _expired_late(decision: Decision) -> bool:

@@ -9,17 +9,12 @@ import msgspec
 from sqlalchemy import Engine, select
 
 from shared.adapters.sql.engine import reading
-from shared.adapters.sql.tables import decisions
+from shared.adapters.sql.tables import decisions, suppressions
 from shared.domain.campaign_outputs import Decision
 from shared.domain.simulation import Made
 
 _decision: Final = msgspec.json.Decoder(Decision)
 _PAGE: Final = 5_000
-
-
-def decisions_before(engine: Engine, until: int) -> Iterator[Made]:
-    """Yield decisions whose time is before ``until`` (epoch ms), in the order they were made."""
-    return decisions_between(engine, None, until)
 
 
 def decisions_between(engine: Engine, since: int | None, until: int) -> Iterator[Made]:
@@ -33,3 +28,9 @@ def decisions_between(engine: Engine, since: int | None, until: int) -> Iterator
         )
         for record, settled_at in rows:
             yield Made(_decision.decode(record), settled_at)
+
+
+def suppressed_customers(engine: Engine) -> frozenset[str]:
+    """Return the customers on the suppression list."""
+    with reading(engine) as connection:
+        return frozenset(connection.execute(select(suppressions.c.customer)).scalars())

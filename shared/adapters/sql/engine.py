@@ -64,6 +64,24 @@ def open_database(url: str) -> Engine:
     return engine
 
 
+def open_existing(url: str) -> Engine:
+    """Connect to a database whose tables are up to date, and change nothing about it.
+
+    Raises
+    ------
+    DatabaseError
+        There is none, or its tables are of another version.
+
+    """
+    found, wanted = table_versions(url)
+    if found != wanted:
+        raise DatabaseError(
+            f"The tables of TENURE_DATABASE_URL are of version {found}, wanted is {wanted}. Name "
+            "the campaigner's database, and have a campaigner of this version start with it once."
+        )
+    return _engine(_parse(url))
+
+
 def migrate(engine: Engine) -> None:
     """Bring the tables up to date; several processes may do so at once.
 
