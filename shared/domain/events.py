@@ -15,17 +15,16 @@ import msgspec
 from msgspec import Meta, Struct
 
 from shared.domain.errors import InvalidEventError
+from shared.domain.printable import PATTERN, REASON, require_printable
 
-# No control characters: ids become Kafka keys, log fields and file names, and the state
-# store keeps its own records under keys that begin with one. The look-ahead is the end of
-# the text: a `$` of Python's would let a last line feed pass.
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+(?![\s\S])"
 # Sums are kept in 64-bit micro units: a customer may reach nine thousand times this much.
 _LARGEST_AMOUNT = 1e9
 
-Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=_PRINTABLE)]
-Source = Annotated[str, Meta(min_length=1, max_length=256, pattern=_PRINTABLE)]
-Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=_PRINTABLE)]
+# What the pattern says is seen to by `require_printable`.
+_PRINTABLE = {"pattern": PATTERN}
+Id = Annotated[str, Meta(min_length=1, max_length=128, extra_json_schema=_PRINTABLE)]
+Source = Annotated[str, Meta(min_length=1, max_length=256, extra_json_schema=_PRINTABLE)]
+Name = Annotated[str, Meta(min_length=1, max_length=128, extra_json_schema=_PRINTABLE)]
 Time = Annotated[datetime, Meta(tz=True)]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
 Amount = Annotated[float, Meta(ge=-_LARGEST_AMOUNT, le=_LARGEST_AMOUNT)]
@@ -196,9 +195,9 @@ def decode_record(value: bytes) -> list[Event]:
         When any event is bad; `decode_each` then tells which and why.
 
     """
-    if is_array(value):
-        return _many.decode(value)
-    return [_one.decode(value)]
+    events = _many.decode(value) if is_array(value) else [_one.decode(value)]
+    require_printable(events, value)
+    return events
 
 
 def is_array(value: bytes) -> bool:
@@ -233,7 +232,9 @@ def decode_customer_event(raw: bytes) -> CustomerEvent:
 
 def decode_customer_events(value: bytes) -> list[CustomerEvent]:
     """Decode a JSON array of events about customers; raises what `decode_record` raises."""
-    return _customer_many.decode(value)
+    events = _customer_many.decode(value)
+    require_printable(events, value)
+    return events
 
 
 def build_customer_event(fields: dict[str, object]) -> CustomerEvent:
@@ -247,6 +248,7 @@ def build_customer_event(fields: dict[str, object]) -> CustomerEvent:
     """
     try:
         event: CustomerEvent = msgspec.convert(fields, CustomerEvent, strict=False)
+        require_printable(event)
     except msgspec.ValidationError as error:
         raise _explain(str(error)) from None
     return event
@@ -259,11 +261,13 @@ def epoch_ms(at: datetime) -> int:
 
 def _decode(decoder: msgspec.json.Decoder[_Decoded], raw: bytes) -> _Decoded:
     try:
-        return decoder.decode(raw)
+        event = decoder.decode(raw)
+        require_printable(event, raw)
     except msgspec.ValidationError as error:
         raise _explain(str(error)) from None
     except DECODE_ERRORS as error:
         raise _unreadable(error) from None
+    return event
 
 
 def _unreadable(error: Exception) -> InvalidEventError:
@@ -281,8 +285,6 @@ def _explain(message: str) -> InvalidEventError:
         name = reason.rpartition("`")[0].rpartition("`")[2]
         field = name if field == "$" else f"{field}.{name}"
         return InvalidEventError(field, "missing", f"Add the required field `{field}`")
-    if repr(_PRINTABLE) in reason:
-        reason = "holds control characters"
     return InvalidEventError(field, reason, _remedy(field, reason))
 
 
@@ -291,6 +293,6 @@ def _remedy(field: str, reason: str) -> str:
         return "Send one of tenure.usage, .purchase, .account, .contact, .cost"
     if field == "time" or "RFC3339" in reason or "timezone" in reason:
         return "Send an RFC 3339 date-time with an offset, e.g. 2026-01-31T12:00:00Z"
-    if "control characters" in reason:
+    if reason == REASON:
         return "Leave them out"
     return f"Send a value of the documented type and range for `{field}`"

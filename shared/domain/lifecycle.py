@@ -81,14 +81,15 @@ def next_stage(rows: Rows, now: Millis, risk: Floats, policy: Policy) -> tuple[C
     known = rows["first_at"] != 0
     closed = rows["closed"] != OPEN
     gone = closed | (silence > policy.horizon_ms)
+    ratio = use_ratio(rows, now)
     conditions: list[Mask] = [
         ~known & ~closed,
         gone,
         _won_back(rows, now, policy),
         silence > dormant_after(rows, policy),
         (now - rows["first_at"] < policy.onboarding_days * DAY_MS) & _may_onboard(stage),
-        _declines(rows, now, risk, policy),
-        _grows(rows, now, policy),
+        _declines(rows, risk, ratio, policy),
+        _grows(rows, now, ratio, policy),
     ]
     codes = [PROSPECT, LAPSED, WON_BACK, DORMANT, ONBOARDING, DECLINE, GROWTH]
     after = np.select(conditions, codes, MATURITY).astype(np.uint8)
@@ -152,20 +153,20 @@ def _won_back(rows: Rows, now: Millis, policy: Policy) -> Mask:
     return returned | recent
 
 
-def _declines(rows: Rows, now: Millis, risk: Floats, policy: Policy) -> Mask:
+def _declines(rows: Rows, risk: Floats, ratio: Floats, policy: Policy) -> Mask:
     already = rows["stage"] == DECLINE
     least_risk = policy.decline_risk - np.where(already, policy.risk_hysteresis, 0.0)
     most_use = policy.decline_ratio + np.where(already, policy.ratio_hysteresis, 0.0)
-    falling = (use_ratio(rows, now) < most_use) & (rows["visits"] >= _LEAST_VISITS)
+    falling = (ratio < most_use) & (rows["visits"] >= _LEAST_VISITS)
     declines: Mask = (risk >= least_risk) | falling
     return declines
 
 
-def _grows(rows: Rows, now: Millis, policy: Policy) -> Mask:
+def _grows(rows: Rows, now: Millis, ratio: Floats, policy: Policy) -> Mask:
     already = rows["stage"] == GROWTH
     least = policy.growth_ratio - np.where(already, policy.ratio_hysteresis, 0.0)
     young = (now - rows["first_at"] < policy.growth_days * DAY_MS) & (already | _from_start(rows))
-    grows: Mask = young | (use_ratio(rows, now) >= least)
+    grows: Mask = young | (ratio >= least)
     return grows
 
 

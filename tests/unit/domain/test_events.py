@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.domain.errors import InvalidEventError
@@ -111,6 +112,39 @@ def test_a_refusal_names_field_reason_and_remedy(
     assert reason in error.reason
     assert remedy in error.remedy
     assert str(error) == f"{error.field}: {error.reason}. {error.remedy}"
+
+
+CONTROL = [chr(code) for code in [*range(0x20), 0x7F]]
+
+
+@pytest.mark.parametrize("character", CONTROL)
+@pytest.mark.parametrize("field", ["id", "source", "subject", "data.category"])
+def test_no_text_holds_a_control_character_however_it_is_written(
+    field: str, character: str
+) -> None:
+    event = json.loads(json.dumps(PURCHASE))
+    holder = event["data"] if field.startswith("data.") else event
+    holder[field.rpartition(".")[2]] = f"a{character}b"
+    escaped = json.dumps(character).encode()[1:-1]
+    for written in (escaped, rb"\u%04x" % ord(character), rb"\u%04X" % ord(character)):
+        value = raw(event).replace(escaped, written)
+        with pytest.raises(InvalidEventError, match="control characters") as caught:
+            decode_event(value)
+        assert caught.value.field == field
+        for decode in (decode_record, decode_customer_events):
+            with pytest.raises(msgspec.ValidationError, match=r"\[1\]"):
+                decode(b"[%s,%s]" % (raw(PURCHASE), value))
+
+
+def test_names_of_attributes_hold_no_control_character() -> None:
+    data = {"status": "opened", "attributes": {"a\tb": "c"}}
+    error = refusal({**PURCHASE, "type": "tenure.account", "data": data})
+    assert (error.field, error.reason) == ("data.attributes", "holds control characters")
+
+
+def test_an_escape_that_is_no_control_character_is_let_through() -> None:
+    value = raw(PURCHASE).replace(b"anna", rb"\u00e9\/\\n\"")
+    assert decode_event(value).subject == 'é/\\n"'
 
 
 @pytest.mark.parametrize("name", ["id", "source", "time", "subject", "data", "specversion"])
