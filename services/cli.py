@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from services.campaigner.base_cli import base
 from services.campaigner.cli import campaigns, customer, decisions
 from services.campaigner.controls.cli import audit, suppression
 from services.commands.bench import bench
@@ -47,6 +48,7 @@ app.command()(replay)
 app.command("evaluate")(evaluate_file)
 app.add_typer(customer)
 app.command()(decisions)
+app.command()(base)
 app.add_typer(campaigns)
 app.add_typer(suppression)
 app.command()(audit)

@@ -14,6 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from services.campaigner.campaign_file import CampaignBook
 from services.campaigner.views import (
     AuditPage,
+    BasePage,
     CampaignPage,
     CampaignView,
     DecisionPage,
@@ -28,6 +29,7 @@ from shared.adapters.api_keys import Doorkeeper
 from shared.adapters.health import Health, health_routes
 from shared.adapters.http import PROBLEM_HANDLERS, ProblemError, problem_response
 from shared.adapters.sql.campaign_queries import CampaignQueries, StoredDecision
+from shared.domain.base_report import By, group
 from shared.domain.campaign_outputs import Outcome
 from shared.domain.campaign_report import CampaignReport, report_on
 from shared.domain.controls import UNCONTROLLED, Controls
@@ -37,12 +39,13 @@ _MOST: Final = 1_000
 _SCHEMAS: Final = "#/components/schemas/{name}"
 _ANSWERS: Final = (
     Score, StoredDecision, DecisionPage, CampaignPage, CampaignReport, StagePage, Problem,
-    SuppressionPage, AuditPage, Done,
+    SuppressionPage, AuditPage, Done, BasePage,
 )  # fmt: skip
 
 CustomerId = Annotated[str, Path(description="As in the events")]
 CampaignName = Annotated[str, Path(description="As in the campaign file")]
 DecisionId = Annotated[str, Path(description="Also the id of the trigger")]
+GroupedBy = Annotated[By, Query(description="What the customers of a group have in common")]
 Limit = Annotated[int, Query(ge=1, le=_MOST, description="At most so many")]
 After = Annotated[str | None, Query(description="`next` of the page before")]
 
@@ -127,6 +130,10 @@ class Api:
         """Return how many customers are in each stage."""
         return _json(StagePage(self._queries.stages()))
 
+    def base(self, by: GroupedBy = "stage") -> Response:
+        """Return the base in groups: customers, revenue, margin, cost, spend and value to come."""
+        return _json(BasePage(by, group(self._queries.members(), by)))
+
     def _page(self, limit: int, after: str | None, **wanted: str | None) -> Response:
         found = self._queries.decisions(limit=limit, after=after, **wanted)
         following = found[-1].id if len(found) == limit else None
@@ -159,6 +166,7 @@ def create_app(api: Api, doorkeeper: Doorkeeper, health: Health) -> FastAPI:
         ("/v1/campaigns", api.campaigns, CampaignPage),
         ("/v1/campaigns/{campaign}/report", api.report, CampaignReport),
         ("/v1/stages", api.stages, StagePage),
+        ("/v1/base", api.base, BasePage),
     ):
         guard = [Depends(require_reader)]
         answers = documented(answer)

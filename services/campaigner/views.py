@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from shared.adapters.sql.campaign_queries import StoredDecision
 from shared.adapters.sql.control_store import Change, Suppressed
+from shared.domain.base_report import By, Group
 from shared.domain.campaign_outputs import Outcome
 from shared.domain.campaigns import Campaign
 from shared.domain.outputs import Stage
@@ -42,6 +43,13 @@ class StagePage(Struct, frozen=True):
     """How many customers are in each stage."""
 
     stages: dict[Stage, int]
+
+
+class BasePage(Struct, frozen=True):
+    """The base in groups, the largest first; ``by`` is what they have in common."""
+
+    by: By
+    groups: list[Group]
 
 
 class SuppressionPage(Struct, frozen=True):

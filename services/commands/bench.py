@@ -41,6 +41,29 @@ def scorer(
 
 
 @bench.command()
+def state(
+    customers: Annotated[int, typer.Option(min=100, help="Customers to hold.")] = 1_000_000,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Write customers' states to Kafka, restore them, and see what each takes (Linux)."""
+    from services.scorer.bench.state import bench_state
+
+    with Console(stderr=True).status("starting Kafka") as status:
+        found = bench_state(customers, status.update)
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+        return
+    table = Table("", "measured")
+    table.add_row("customers", f"{found.customers:,}")
+    table.add_row("label snapshots of each", f"{found.snapshots:.2f}")
+    table.add_row("bytes in memory of each", f"{found.resident_bytes:,.0f}")
+    table.add_row("bytes in the changelog of each", f"{found.changelog_bytes:,.0f}")
+    table.add_row("the same on Kafka's disk", f"{found.disk_bytes:,.0f}")
+    table.add_row("restored a second", f"{found.restored_per_second:,.0f}")
+    Console().print(table)
+
+
+@bench.command()
 def uplift(
     runs: Annotated[int, typer.Option(min=1, help="Campaigns to simulate of each kind.")] = 200,
     every: Annotated[int, typer.Option(min=1, help="Customers between two looks.")] = 1,

@@ -70,6 +70,8 @@ _BASE: Final = ROW.itemsize - PENDING * SNAPSHOT.itemsize
 #: Size of a row, and the header of its value, by the number of snapshots in it.
 _SIZES: Final = [_BASE + used * SNAPSHOT.itemsize for used in range(PENDING + 1)]
 _HEADERS: Final = [_HEADER.pack(_FORMAT, size) for size in _SIZES]
+#: What a row of each size leaves empty.
+_PADDING: Final = {size: bytes(ROW.itemsize - size) for size in _SIZES}
 
 _encode_profile = msgspec.msgpack.Encoder().encode
 _decode_profile = msgspec.msgpack.Decoder(Profile).decode
@@ -100,6 +102,7 @@ class CustomerTable:
         self.ids: list[str] = []
         self.profiles: dict[int, Profile] = {}
         self._index: dict[str, int] = {}
+        self._bytes = self.rows.data.cast("B")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -156,25 +159,32 @@ class CustomerTable:
 
         """
         form, size = _HEADER.unpack_from(value)
-        if form != _FORMAT or size not in _SIZES:
+        if form != _FORMAT or size not in _PADDING:
             msg = f"state of format {form} with {size} bytes, expected format {_FORMAT}"
             raise StateFormatError(msg)
         customer = key.decode()
         index = self._index.get(customer)
         if index is None:
-            index = int(self.add([customer])[0])
-        end = _HEADER.size + size
-        self._bytes(index)[:] = value[_HEADER.size : end].ljust(ROW.itemsize, b"\0")
+            index = self._place(customer)
+        start, end = index * ROW.itemsize, _HEADER.size + size
+        self._bytes[start : start + size] = value[_HEADER.size : end]
+        self._bytes[start + size : start + ROW.itemsize] = _PADDING[size]
         if len(value) > end:
             self.profiles[index] = _decode_profile(value[end:])
 
-    def _bytes(self, index: int) -> memoryview:
-        return self.rows[index : index + 1].data.cast("B")
+    def _place(self, customer: str) -> int:
+        """Return an empty row for a customer who is not in the table."""
+        index = len(self.ids)
+        if index == len(self.rows):
+            self._grow(2 * index)
+        self._index[customer] = index
+        self.ids.append(customer)
+        return index
 
     def _grow(self, capacity: int) -> None:
         rows = np.zeros(capacity, ROW)
         rows[: len(self.rows)] = self.rows
-        self.rows = rows
+        self.rows, self._bytes = rows, rows.data.cast("B")
 
 
 def micros(amounts: NDArray[np.float64]) -> NDArray[np.int64]:

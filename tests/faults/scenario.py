@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 from services.scorer.bootstrap import EXIT_SOFTWARE, owner_of
 from shared import topics
 from shared.adapters.embedded_kafka import EmbeddedKafka
+from tests.faults.agreement import Counted, count
 from tests.faults.sending import Sender
 from tests.faults.services import Service
 from tests.faults.traffic import Accepted, history
@@ -61,6 +62,8 @@ OF_SCORERS = (
     topics.DEAD_LETTER,
 )
 _PATIENCE_S = 300.0
+#: Gauges are renewed every few seconds, the read model's every sixteen.
+_AGREED_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ class Aftermath:
         Still at work.
     left
         What the scorers had left on each topic when they had ended.
+    counted
+        Customers by stage, as everybody counted them when it was over, and nobody had ended yet.
 
     """
 
@@ -92,6 +97,7 @@ class Aftermath:
     exits: dict[str, list[int]]
     campaigner: Service
     left: dict[str, list[ConsumerRecord]]
+    counted: Counted
     seconds: float
 
     def read(self, topic: topics.Topic, partition: int | None = None) -> list[ConsumerRecord]:
@@ -101,27 +107,38 @@ class Aftermath:
 
 
 class Faults:
-    """Two scorers, and what can be done to them."""
+    """Two scorers and the services beside them, and what can be done to them."""
 
     def __init__(
-        self, one: Service, other: Service, watch: Watch, check: Callable[[], None]
+        self,
+        scorers: tuple[Service, Service],
+        others: Sequence[Service],
+        watch: Watch,
+        check: Callable[[], None],
     ) -> None:
         self.done: list[str] = []
-        self._one = one
-        self._other = other
+        self._one, self._other = scorers
+        self._others = others
         self._watch = watch
         self._check = check
 
     def plan(self, rounds: int) -> list[Callable[[], None]]:
         """Return faults in order; in each round every scorer is killed once."""
         kills = [partial(self.kill, self._one), partial(self.kill, self._other)]
-        return [*kills * (rounds - 1), self.compact, self.pause, self.kill_both]
+        others = [partial(self.kill_other, each) for each in self._others]
+        return [*kills * (rounds - 1), *others, self.compact, self.pause, self.kill_both]
 
     def kill(self, scorer: Service) -> None:
         """Kill one that is at work."""
         self._await_at_work(scorer)
         scorer.kill()
         self.done.append(f"kill -9 {scorer.name}")
+
+    def kill_other(self, service: Service) -> None:
+        """Kill one that is no scorer."""
+        self._wait(service.is_ready, f"{service.name} is ready")
+        service.kill()
+        self.done.append(f"kill -9 {service.name}")
 
     def kill_both(self) -> None:
         for scorer in (self._one, self._other):
@@ -186,7 +203,7 @@ def aftermath(
         batches = history(random, events, time.time())
         sender = Sender(cluster.settings, ingest.url, watch, owner_of(PARTITIONS), batches)
         stack.callback(sender.close)
-        faults = Faults(*scorers, watch, sender.check)
+        faults = Faults(scorers, (ingest, campaigner), watch, sender.check)
         plan = faults.plan(rounds)
         for number, fault in enumerate(plan):
             share = (number + random.random()) / len(plan)
@@ -195,6 +212,7 @@ def aftermath(
         sender.finish(_PATIENCE_S)
         sender.tick(datetime.now(UTC).isoformat())
         _await_durable(cluster, watch)
+        counted = _count(cluster, scorers, campaigner)
         for scorer in scorers:
             wait_for(scorer.is_ready, f"{scorer.name} is ready")
             assert scorer.stop() == 0, scorer.log[-5000:]
@@ -207,6 +225,7 @@ def aftermath(
             {scorer.name: scorer.exits for scorer in scorers},
             campaigner,
             {topic.name: cluster.read(topic) for topic in OF_SCORERS},
+            counted,
             time.monotonic() - began,
         )
 
@@ -259,6 +278,15 @@ def _await_durable(cluster: Cluster, watch: Watch) -> None:
     for number in range(PARTITIONS):
         last = cluster.read(topics.CUSTOMER_EVENTS, number)[-1].offset
         watch.until(lambda n=number, last=last: watch.offsets().get(n, 0) > last, _PATIENCE_S)
+
+
+def _count(cluster: Cluster, scorers: Sequence[Service], campaigner: Service) -> Counted:
+    """Count customers until all agree, or for long enough that they will not any more."""
+    counted = count(cluster, scorers, campaigner)
+    deadline = time.monotonic() + _AGREED_S
+    while not counted.agree and time.monotonic() < deadline:
+        counted = count(cluster, scorers, campaigner)
+    return counted
 
 
 #: How a scorer's process may end here: killed, or because somebody else owns its partitions.

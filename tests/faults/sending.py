@@ -96,11 +96,23 @@ class Sender:
             self.accepted.add(batch)
 
     def _post(self, path: str, body: bytes, headers: dict[str, str]) -> None:
-        """Post until it is accepted: what came of a 503 is not known, and a repeat is harmless."""
+        """Post until it is accepted.
+
+        What came of a 503, or of a request whose service was killed, is not known: a repeat is
+        harmless.
+        """
         deadline = time.monotonic() + _PATIENCE_S
-        while (answer := self._http.post(path, content=body, headers=headers)).status_code == 503:
-            assert time.monotonic() < deadline, answer.text
+        while (answer := self._try(path, body, headers)) is None or answer.status_code == 503:
+            assert time.monotonic() < deadline, answer and answer.text
         assert answer.status_code == 202, answer.text
+
+    def _try(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response | None:
+        """Post once; None when nobody answers."""
+        try:
+            return self._http.post(path, content=body, headers=headers)
+        except httpx.TransportError:
+            time.sleep(0.05)  # it is being started again
+            return None
 
     def _send_straight(self, number: int, batch: list[Event]) -> None:
         """Send single events, every other one to a wrong partition, and one that is none."""

@@ -36,6 +36,7 @@ pytestmark = [
 def test_every_fault_was_met(after: Aftermath) -> None:
     kinds = Counter(fault.split(" one")[0].split(" other")[0] for fault in after.faults)
     assert kinds["kill -9"] >= 6
+    assert {"kill -9 ingest", "kill -9 campaigner"} <= set(after.faults)
     assert kinds["SIGSTOP"] == kinds["compaction"] == 1
     for exits in after.exits.values():
         assert exits.count(-9) >= 3
@@ -64,6 +65,15 @@ def test_states_are_those_of_an_undisturbed_fold(
     for found, wanted in zip(states, expected, strict=True):
         assert found.position == wanted.position
         assert_same_states(found.table, wanted.partition.table)
+
+
+def test_everybody_counts_the_same_customers_in_each_stage(after: Aftermath) -> None:
+    counted = after.counted
+    assert counted.scorers == counted.log
+    assert counted.campaigner == counted.log
+    assert counted.sql == counted.log
+    assert sum(counted.log.values()) == len(after.accepted.sums())
+    assert len(counted.log) > 1
 
 
 def values(after: Aftermath, topic: topics.Topic, partition: int | None = None) -> list[bytes]:

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Engine, Integer, cast, func, select
 from shared.adapters.sql.budget_store import spent_in
 from shared.adapters.sql.engine import reading
 from shared.adapters.sql.tables import customers, decisions, units
+from shared.domain.base_report import Member
 from shared.domain.campaign_outputs import Arm, Decision, Outcome
 from shared.domain.campaign_report import UnitSums
 from shared.domain.outputs import Stage
@@ -27,6 +28,8 @@ class StoredDecision(Decision, frozen=True):
 
 
 _stored = msgspec.json.Decoder(StoredDecision)
+_member = msgspec.json.Decoder(Member)
+_ROWS_AT_ONCE: Final = 5_000
 _COLUMNS: Final = (decisions.c.record, decisions.c.settled_at)
 
 
@@ -48,6 +51,12 @@ class CampaignQueries:
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()
         return {row[0]: row[1] for row in rows}
+
+    def members(self) -> list[Member]:
+        """Return what the base report asks of every customer's last score."""
+        query = select(customers.c.score).execution_options(yield_per=_ROWS_AT_ONCE)
+        with reading(self._engine) as connection:
+            return [_member.decode(score) for (score,) in connection.execute(query)]
 
     def outcomes(self) -> dict[str, dict[Outcome, int]]:
         """Return how many decisions of each campaign have each outcome."""

@@ -11,7 +11,7 @@ from click.testing import Result
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
-from services.campaigner import cli
+from services.campaigner import base_cli, cli
 from services.campaigner.campaign_file import CampaignBook, CampaignFileError
 from services.campaigner.client import OperatorClient, OperatorError
 from services.campaigner.http import Api, create_app
@@ -30,6 +30,7 @@ app = typer.Typer()
 app.add_typer(cli.customer)
 app.add_typer(cli.campaigns)
 app.command()(cli.decisions)
+app.command()(base_cli.base)
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +157,13 @@ async def test_a_report_is_shown_to_people_and_to_programs(url: str) -> None:
     assert json.loads(program.stdout)["treatment"]["enrolled"] == 1
     with pytest.raises(OperatorError, match="No such campaign"):
         await tenure("campaigns", "report", "nope", "--url", url)
+
+
+async def test_the_base_is_shown_to_people_and_to_programs(url: str) -> None:
+    shown = await tenure("base", "--by", "rfm", "--url", url)
+    assert shown.exit_code == 0
+    assert "rfm" in shown.stdout
+    assert "100.0%" in shown.stdout
+    found = json.loads((await tenure("base", "--by", "stage", "--url", url, "--json")).stdout)
+    assert found["by"] == "stage"
+    assert sum(each["customers"] for each in found["groups"]) == 1

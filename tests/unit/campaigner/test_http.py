@@ -151,7 +151,7 @@ async def test_nothing_is_shown_without_a_key_that_may_read(memory: Engine) -> N
     api = Api(CampaignQueries(emptied(memory)), lambda: CampaignBook("", ()))
     app = create_app(api, ring, Health())
     paths = [path for path in await documented(app) if path.startswith("/v1/")]
-    assert len(paths) == 7
+    assert len(paths) == 8
     for path in paths:
         refused = await get(app, path)
         assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
@@ -199,3 +199,14 @@ async def test_a_report_says_what_a_campaign_achieved(app: FastAPI) -> None:
     unknown = await get(app, "/v1/campaigns/nope/report")
     assert unknown.status_code == 404
     assert "GET /v1/campaigns" in unknown.json()["detail"]
+
+
+async def test_the_base_is_shown_in_groups_that_add_up(app: FastAPI, memory: Engine) -> None:
+    groups = (await get(app, "/v1/base?by=market")).json()["groups"]
+    assert [(each["name"], each["customers"]) for each in groups] == [("none", len(CROWD))]
+    wanted = sum(each.margin for each in CampaignQueries(memory).members())
+    assert groups[0]["margin"] == pytest.approx(wanted)
+    by_stage = (await get(app, "/v1/base")).json()
+    stages = (await get(app, "/v1/stages")).json()["stages"]
+    assert {each["name"]: each["customers"] for each in by_stage["groups"]} == stages
+    assert (await get(app, "/v1/base?by=shoe-size")).status_code == 422

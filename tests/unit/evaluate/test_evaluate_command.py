@@ -244,7 +244,12 @@ def test_spend_at_the_cut_is_ranked_and_added_up(tenure: Tenure, shop: str, tmp_
     best = sorted(expected, key=lambda one: -expected[one])[: -(-len(expected) // 10)]
     top = sum(paid[one] for one in best) / sum(paid.values())
     assert spend["top_decile_share"] == pytest.approx(top)
-    assert all(float(row["clv"]) >= 0 for row in read(target))
+    values = {row["customer_id"]: float(row["clv"]) for row in read(target)}
+    assert min(values.values()) >= 0
+    assert spend["value"] == pytest.approx(sum(values.values()))
+    dearest = sorted(values, key=lambda one: -values[one])[: len(best)]
+    share = sum(paid[one] for one in dearest) / sum(paid.values())
+    assert spend["value_top_decile_share"] == pytest.approx(share)
 
 
 def test_figures_for_people(tenure: Tenure, shop: str) -> None:
