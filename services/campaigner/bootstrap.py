@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from threading import Event, Thread
 
 import structlog
@@ -19,6 +20,7 @@ from services.campaigner.gauges import Gauges
 from services.campaigner.http import Api, create_app
 from services.campaigner.ports import Clock, Hook, no_hook
 from services.campaigner.publisher import Publisher
+from services.campaigner.recall import recall
 from services.campaigner.rules import LiveRules
 from services.campaigner.service import Campaigner
 from shared.adapters.api_keys import Doorkeeper, doorkeeper
@@ -157,7 +159,13 @@ def build(
         controls=controls.controls,
     )
     campaigner = Campaigner(
-        store, rules, clock=clock, owner=f"{socket.gethostname()}/{os.getpid()}", hook=hook
+        store,
+        rules,
+        clock=clock,
+        owner=f"{socket.gethostname()}/{os.getpid()}",
+        # A bus is for one thread; this one is the publisher's no more than the other is ours.
+        recall=partial(recall, KafkaBus(settings)),
+        hook=hook,
     )
     bus = KafkaBus(settings)
     publisher = Publisher(
@@ -166,6 +174,7 @@ def build(
         campaigner.leases,
         release=campaigner.release_enrolments,
         controls=controls.controls,
+        told=campaigner.told,
         clock=clock,
         source=source,
         hook=hook,

@@ -4,6 +4,7 @@ A row leaves the outbox only after Kafka acknowledged all that follows from it. 
 process may die, so a row found in the outbox may have been published already:
 
 - while it is valid it is published again, under the same id;
+- whose trigger is known to have left (`recall`), of that the decision alone is told;
 - once it has expired the topics are asked whether it left in time. Both arms are asked about
   alike, the triggers of the one and the decisions of the other, so that a crash does not make the
   arms differ.
@@ -22,7 +23,7 @@ from services.campaigner.messages import decision_message, letter_message, trigg
 from services.campaigner.ports import Bus, Clock, Hook, Message, Store, no_hook
 from shared import metrics
 from shared.domain.campaign_decisions import enrolled, expired
-from shared.domain.campaign_outputs import Decision
+from shared.domain.campaign_outputs import Decision, Told
 from shared.domain.campaign_state import Lease, LostPartitionError, Settled, Waiting
 from shared.domain.controls import UNCONTROLLED, Controls
 from shared.domain.standings import Enrolment
@@ -64,6 +65,8 @@ class Publisher:
         Told, by partition, whose cool-down ends because the decision expired here.
     controls
         Returns what people decided: what is stopped waits, and expires like all else.
+    told
+        Returns what became of decisions that the database may not know to have left.
     clock
         The wall clock.
     source
@@ -81,6 +84,7 @@ class Publisher:
         *,
         release: Callable[[int, Iterable[Enrolment]], None],
         controls: Callable[[], Controls] = lambda: UNCONTROLLED,
+        told: Callable[[], Mapping[str, Told]] = dict,
         clock: Clock,
         source: str,
         hook: Hook = no_hook,
@@ -90,6 +94,7 @@ class Publisher:
         self._leases = leases
         self._release = release
         self._controls = controls
+        self._told = told
         self._clock = clock
         self._source = source
         self._hook = hook
@@ -116,7 +121,7 @@ class Publisher:
         after = left = 0
         while partitions and (rows := self._store.waiting(partitions, after, PAGE)):
             self._hook("selected")
-            left += self._publish(leases, _sorted(rows, self._clock(), self._controls()))
+            left += self._publish(leases, self._sorted(rows))
             after = rows[-1].seq
         return left
 
@@ -129,6 +134,21 @@ class Publisher:
             self.problem = f"cannot publish ({type(error).__name__}), trying again"
             log.exception("not published, trying again")
         return 0
+
+    def _sorted(self, rows: Sequence[Waiting]) -> _Page:
+        now, controls, told = self._clock(), self._controls(), self._told()
+        page = _Page([], [], [])
+        for row in rows:
+            decision = row.decision
+            if decision is None or not enrolled(decision) or _has_left(decision, told):
+                page.others.append(row)
+            elif now <= decision.expires_at:
+                if controls.keeps(decision):  # both arms alike, until it may leave or is too late
+                    continue
+                (page.fired if decision.outcome == "fired" else page.others).append(row)
+            elif now > decision.expires_at + GRACE_MS:
+                page.late.append(row)
+        return page
 
     def _publish(self, leases: Sequence[Lease], page: _Page) -> int:
         # 1. what is due, both arms in one go; the decision of a trigger waits for the trigger
@@ -185,19 +205,11 @@ class Publisher:
         _count(settled)
 
 
-def _sorted(rows: Sequence[Waiting], now: int, controls: Controls) -> _Page:
-    page = _Page([], [], [])
-    for row in rows:
-        decision = row.decision
-        if decision is None or not enrolled(decision):
-            page.others.append(row)
-        elif now <= decision.expires_at:
-            if controls.keeps(decision):  # both arms alike, until it may leave or is too late
-                continue
-            (page.fired if decision.outcome == "fired" else page.others).append(row)
-        elif now > decision.expires_at + GRACE_MS:
-            page.late.append(row)
-    return page
+def _has_left(decision: Decision, told: Mapping[str, Told]) -> bool:
+    if decision.recalled:
+        return True
+    known = told.get(decision.id)
+    return known is not None and known.outcome == decision.outcome and known.concerns(decision.at)
 
 
 def _judged(row: Waiting, triggers: Found, decisions: Found) -> Settled:

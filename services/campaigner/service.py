@@ -21,6 +21,7 @@ from shared import metrics
 from shared.domain import outputs
 from shared.domain.budgets import Purse
 from shared.domain.campaign_fold import Fold
+from shared.domain.campaign_outputs import Told
 from shared.domain.campaign_state import (
     Batch,
     Claimed,
@@ -59,6 +60,9 @@ class Campaigner:
         Returns what decides now; asked once a batch, so that a batch has one set of rules.
     clock, owner
         The wall clock, and this campaigner's name for people.
+    recall
+        Returns what Kafka was told of decisions since a time (epoch ms): a database that was
+        restored from a backup has forgotten it.
     hook
         For tests.
 
@@ -71,12 +75,15 @@ class Campaigner:
         *,
         clock: Clock,
         owner: str,
+        recall: Callable[[int], Mapping[str, Told]] = lambda _: {},
         hook: Hook = no_hook,
     ) -> None:
         self._store = store
         self._rules = rules
         self._clock = clock
         self._owner = owner
+        self._recall = recall
+        self._told: Mapping[str, Told] = {}
         self._decided: Callable[[], None] = lambda: None
         self._hook = hook
         self._owned: dict[int, _Owned] = {}
@@ -95,10 +102,16 @@ class Campaigner:
         """
         self.disown()
         claimed = self._store.claim(partitions, self._owner, self._clock()) if partitions else []
+        if claimed:  # once we own them, nobody else tells anything more
+            self._told = self._recall(self._stands_at(claimed))
         owned = {each.lease.partition: self._taken_over(each) for each in claimed}
         with self._lock:
             self._owned = owned
         return {partition: each.next_offset for partition, each in owned.items()}
+
+    def told(self) -> Mapping[str, Told]:
+        """Return what became of decisions that the database may have forgotten."""
+        return self._told
 
     def disown(self) -> None:
         """Forget all partitions."""
@@ -141,6 +154,12 @@ class Campaigner:
             self.disown()
             raise
 
+    def _stands_at(self, claimed: Sequence[Claimed]) -> int:
+        """Return a time before which the database knows what was told, of all that it holds."""
+        _, oldest = self._store.backlog([each.lease.partition for each in claimed])
+        times = [each.at or 0 for each in claimed]
+        return min(times if oldest is None else [*times, oldest])
+
     def _process(self, records: Mapping[int, Sequence[Record]]) -> int:
         now, rules = self._clock(), self._rules()
         batches = [self._fold(each, records, rules, now) for each in self._owned.values()]
@@ -177,7 +196,9 @@ class Campaigner:
         partition = owned.lease.partition
         batch = Batch(owned.lease, owned.next_offset, owned.next_offset)
         purse = Purse(partial(self._store.lend, owned.lease))
-        fold = Fold(owned.standings, batch, rules, now, self._store.latest, purse=purse)
+        fold = Fold(
+            owned.standings, batch, rules, now, self._store.latest, purse=purse, told=self._told
+        )
         for enrolment in self._take_released(partition):
             fold.release(enrolment)
         for record in records.get(partition, ()):

@@ -135,7 +135,7 @@ class Purse:
         return next((due.allowance for due in dues if not self._covers(due)), None)
 
     def spend(self, dues: Iterable[Due]) -> list[Charge]:
-        """Take charges that nothing was short for, and return them."""
+        """Take charges that `short` was asked about, and return them."""
         charges = [due.charge for due in dues]
         for each in charges:
             self._left[each.scope, each.period] -= each.amount

@@ -6,8 +6,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from shared.domain.campaign_outputs import Arm, Checked, Decision, Outcome
-from shared.domain.campaigns import decision_id, draw_arm
+from shared.domain.campaign_outputs import Arm, Checked, Decision, Outcome, Told
+from shared.domain.campaigns import draw_arm
 from shared.domain.checks import CHECKS, Check, Crossing
 from shared.domain.triggers import RiskOver, RiskUnder
 
@@ -33,6 +33,22 @@ def withdrawn(decision: Decision) -> Decision:
     gone = Checked("state", passed=False, reason="the campaign was taken out of the file")
     checks = [gone if each.check == gone.check else each for each in decision.checks]
     return replace(decision, outcome="suppressed", checks=checks, opens_at=None, waits_for=None)
+
+
+def as_told(decision: Decision, told: Told) -> Decision:
+    """Return a decision that is made again as the world was told of it before.
+
+    A database that is restored from a backup forgets what was decided since: what left has left.
+    """
+    arms: dict[Outcome, Arm] = {"fired": "treatment", "held_out": "control"}
+    return replace(
+        decision,
+        outcome=told.outcome,
+        arm=arms.get(told.outcome),
+        opens_at=None,
+        waits_for=None,
+        recalled=True,
+    )
 
 
 def enrolled(decision: Decision) -> bool:
@@ -61,7 +77,7 @@ def _record(
     trigger = campaign.trigger
     opens_at, waits_for = (outcome == "deferred" and crossing.waits) or (None, None)
     return Decision(
-        id=decision_id(campaign.name, score.customer, number),
+        id=crossing.id,
         customer=score.customer,
         campaign=campaign.name,
         version=campaign.version,

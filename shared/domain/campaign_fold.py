@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from msgspec.structs import replace
 
 from shared.domain.budgets import MINUTE_MS, Purse
-from shared.domain.campaign_decisions import decide, withdrawn
+from shared.domain.campaign_decisions import as_told, decide, withdrawn
 from shared.domain.campaign_decisions import enrolled as enrols
-from shared.domain.campaign_outputs import Decision
+from shared.domain.campaign_outputs import Decision, Told
 from shared.domain.campaign_state import Batch, Rules
 from shared.domain.campaigns import (
     Arming,
@@ -48,6 +48,8 @@ class Fold:
         Returns the last score of a customer that the batch does not have.
     purse
         What contacts are paid from; what they take is noted in the batch.
+    told
+        What became of decisions, by id, that the database may have forgotten.
 
     """
 
@@ -60,6 +62,7 @@ class Fold:
         latest: Callable[[str], Score] | None = None,
         *,
         purse: Purse | None = None,
+        told: Mapping[str, Told] | None = None,
     ) -> None:
         self._standings = standings
         self._batch = batch
@@ -68,6 +71,7 @@ class Fold:
         self._latest = latest
         self._purse = purse or Purse()
         batch.spent = self._purse.spent
+        self._told = told or {}
         standings.wait_for(rules.campaigns)
 
     def take(self, score: Score, raw: str) -> None:
@@ -166,6 +170,9 @@ class Fold:
 
     def _decide(self, crossing: Crossing) -> Decision:
         """Decide, and pay for the contact where that makes one."""
+        told = self._told and self._told.get(crossing.id)
+        if told and told.concerns(crossing.score.at):
+            return self._recall(crossing, told)
         if self._now > crossing.expires_at or crossing.opens_at is not None:
             return decide(crossing)  # the past, and who has to wait, take nothing of what there is
         campaign, rails = crossing.campaign, self._rules.rails
@@ -178,6 +185,15 @@ class Fold:
         if decision.outcome != "fired":
             return decision
         return replace(decision, charges=self._purse.spend([*costs, *room]))
+
+    def _recall(self, crossing: Crossing, told: Told) -> Decision:
+        """Decide as was told before, and pay for a contact that was made then."""
+        decision = as_told(decide(crossing), told)
+        costs = self._rules.rails.costs(crossing.campaign, crossing.score.at)
+        if decision.outcome != "fired" or not costs:
+            return decision
+        self._purse.short(costs)
+        return replace(decision, charges=self._purse.spend(costs))
 
     def _next_minute(self, at: int) -> int:
         """Return the partition's time when the wall clock's minute will be over.

@@ -6,7 +6,7 @@ data of their CloudEvents, JSON). Times are epoch milliseconds in UTC.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct, field
 
@@ -63,6 +63,8 @@ class Decision(Struct, frozen=True):
         What a deferred decision waits for, in words.
     charges
         What the contact used up of budgets and rates.
+    recalled
+        It was made, and told, before the database was restored from an older backup.
 
     """
 
@@ -91,6 +93,25 @@ class Decision(Struct, frozen=True):
     crossed_at: int | None = None
     waits_for: str | None = None
     charges: list[Charge] = field(default_factory=list)
+    recalled: bool = False
+
+
+#: How far the time of a crossing may be ahead of the clock by which it is decided on.
+AHEAD_MS: Final = 600_000
+
+
+class Told(NamedTuple):
+    """What became of a decision according to Kafka, and when it was made (epoch ms)."""
+
+    outcome: Outcome
+    decided_at: int
+
+    def concerns(self, at: int) -> bool:
+        """Tell whether it is about a decision of a time, and not of one before, as numbered as it.
+
+        Numbers begin anew with an empty database.
+        """
+        return self.decided_at >= at - AHEAD_MS
 
 
 class Trigger(Struct, frozen=True):

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from shared.domain.budgets import Allowance
-from shared.domain.campaigns import Arming, Campaign, GuardRails, rolled_out
+from shared.domain.campaigns import Arming, Campaign, GuardRails, decision_id, rolled_out
 from shared.domain.conditions import unmet
 from shared.domain.controls import UNCONTROLLED, Controls
 from shared.domain.outputs import Score
@@ -69,6 +69,11 @@ class Crossing(Struct, frozen=True):
     controls: Controls = UNCONTROLLED
     short_of: Allowance | None = None
     full_until: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The decision's."""
+        return decision_id(self.campaign.name, self.score.customer, self.arming.number)
 
     @property
     def waits(self) -> tuple[int, str] | None:

@@ -182,16 +182,24 @@ async def test_a_changed_campaign_file_is_in_force_without_a_restart(
     assert running.campaigning.server is before
 
 
-async def test_history_contacts_nobody(settings: Settings, running: Running) -> None:
-    old = wall_clock() - 300 * DAY
+async def test_two_years_of_history_contact_nobody_and_the_present_goes_on(
+    settings: Settings, running: Running
+) -> None:
+    await asyncio.to_thread(send_scores, settings, rise("before"))
+    await until(lambda: len(triggers(settings)) == 1)
+    old, days = wall_clock() - 730 * DAY, 730
     past = [
-        score("anna", risk, at=old + number * DAY, origin=Identity(0, number, 0))
-        for number, risk in enumerate([0.1, 0.7] * 20)
+        score(who, 0.7 if day % 2 else 0.1, at=old + day * DAY, origin=Identity(0, 9 * day + n, 0))
+        for day in range(days)
+        for n, who in enumerate(("anna", "bela", "chris"))
     ]
     await asyncio.to_thread(send_scores, settings, past)
-    await until(lambda: len(decisions(settings)) == 20)
-    assert {each.outcome for each in decisions(settings)} == {"expired"}
-    assert triggers(settings) == []
+    await asyncio.to_thread(send_scores, settings, rise("after", 9 * days))
+    await until(lambda: len(triggers(settings)) == 2)
+    await until(lambda: len(decisions(settings)) == 2 + 3 * days // 2)
+    history = [each for each in decisions(settings) if each.customer not in {"before", "after"}]
+    assert {each.outcome for each in history} == {"expired"}
+    assert {each.customer for each in triggers(settings)} == {"before", "after"}
 
 
 async def test_unreadable_bytes_become_a_dead_letter(settings: Settings, running: Running) -> None:

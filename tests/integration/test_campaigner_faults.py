@@ -1,19 +1,22 @@
 """Campaigners that are killed, paused and cut off, on a real Kafka and both databases."""
 
 import signal
+import sqlite3
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, func, make_url, select, text
+from sqlalchemy.exc import OperationalError
 
 from services.campaigner.bootstrap import wall_clock
 from shared.adapters.embedded_kafka import EmbeddedKafka
 from shared.adapters.event_log import customer_partition
 from shared.adapters.sql.engine import open_database
+from shared.adapters.sql.tables import budgets, positions
 from shared.adapters.sql.tables import decisions as decisions_table
-from shared.adapters.sql.tables import positions
 from shared.domain.campaigns import decision_id, draw_arm
 from shared.domain.outputs import Identity, Score
 from shared.settings import Settings, load_settings
@@ -39,10 +42,12 @@ campaigns:
     offer: ten-percent-off
     control: 30%
     cool_down: 0s
+    cost_per_contact: 0.05
+    budget: {day: 1000}
 """
 #: Every place that a campaigner passes from the score to the forgotten row.
 PLACES = [
-    "folded", "advanced", "written", "committed", "selected",
+    "lent", "folded", "advanced", "written", "committed", "selected",
     "triggers acknowledged", "decisions acknowledged", "settled", "forgotten",
 ]  # fmt: skip
 
@@ -101,6 +106,15 @@ def outcomes(settings: Settings) -> dict[str, str]:
     return {row[0]: row[1] for row in rows}
 
 
+def spent(settings: Settings) -> int:
+    """Return what was spent of all budgets, in millionths."""
+    engine = create_engine(settings.database_url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as connection:
+        total = connection.execute(select(func.sum(budgets.c.spent))).scalar()
+    engine.dispose()
+    return int(total or 0)
+
+
 def assert_all_decided_once(settings: Settings, customers: Sequence[str]) -> None:
     ids = {decision_id("early-warning", who, 1) for who in customers}
     final = outcomes(settings)
@@ -108,6 +122,7 @@ def assert_all_decided_once(settings: Settings, customers: Sequence[str]) -> Non
     fired = {each for each, outcome in final.items() if outcome == "fired"}
     assert fired == expected_fired(customers)
     assert {each.decision for each in triggers(settings)} == fired
+    assert spent(settings) == len(fired) * 50_000  # .05 each
     assert {each.id: each.outcome for each in decisions(settings)} == final
     assert len({(each.id, each.outcome) for each in decisions(settings)}) == len(ids)
 
@@ -123,6 +138,52 @@ def test_killed_at_every_step_all_are_decided_once(settings: Settings) -> None:
     with campaigner_process(settings):
         wait_for(lambda: len(outcomes(settings)) == len(customers))
     assert_all_decided_once(settings, customers)
+
+
+def copied(settings: Settings) -> Settings:
+    """Copy the database, as a backup does, and return settings that use the copy."""
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite":
+        copy = url.set(database=f"{url.database}.backup")
+        with (
+            closing(sqlite3.connect(str(url.database))) as source,
+            closing(sqlite3.connect(str(copy.database))) as target,
+        ):
+            source.backup(target)
+    else:
+        copy = url.set(database=f"{url.database}_backup")
+        server = url.set(database="postgres", drivername="postgresql+psycopg")
+        admin = create_engine(server, isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {copy.database} TEMPLATE {url.database}"))
+        admin.dispose()
+    return settings.model_copy(update={"database_url": copy.render_as_string(hide_password=False)})
+
+
+def attempt_to_copy(settings: Settings) -> Settings | None:
+    """Copy, or return nothing while the server has not noticed that its client was killed."""
+    try:
+        return copied(settings)
+    except OperationalError:
+        return None
+
+
+def test_with_yesterdays_backup_nothing_leaves_twice(settings: Settings) -> None:
+    yesterday, since = crowd("yesterday"), crowd("since")
+    with campaigner_process(settings):
+        send_scores(settings, rises(yesterday, 0))
+        wait_for(lambda: len(outcomes(settings)) == len(yesterday))
+    restored = wait_for(lambda: attempt_to_copy(settings))
+    assert restored is not None
+    with campaigner_process(settings):
+        send_scores(settings, rises(since, 100))
+        wait_for(lambda: len(outcomes(settings)) == len(yesterday + since))
+    assert set(outcomes(restored)) == {decision_id("early-warning", who, 1) for who in yesterday}
+    with campaigner_process(restored):
+        wait_for(lambda: len(outcomes(restored)) == len(yesterday + since))
+    assert_all_decided_once(restored, yesterday + since)
+    assert outcomes(restored) == outcomes(settings)
+    assert max(Counter(each.decision for each in triggers(settings)).values()) == 1
 
 
 def owners(settings: Settings) -> dict[int, str]:

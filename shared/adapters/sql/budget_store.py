@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, select, update
+from sqlalchemy import BigInteger, Connection, and_, bindparam, case, delete, func, select, update
 
 from shared.adapters.sql.bulk import upsert_rows
 from shared.adapters.sql.engine import alone
@@ -84,11 +84,13 @@ def _add(connection: Connection, amounts: Counter[tuple[str, str, int]]) -> None
     if not amounts:
         return
     c = budgets.c
+    total = c.spent + bindparam("more", type_=BigInteger())
     change = (
         update(budgets)
         .where(c.scope == bindparam("whose"), c.period == bindparam("when"))
         .where(c.partition == bindparam("where"))
-        .values(spent=c.spent + bindparam("more"))
+        # More than was lent is spent only by what a backup had forgotten: it counts all the same.
+        .values(spent=total, lent=case((total > c.lent, total), else_=c.lent))
     )
     rows = [dict(zip(("whose", "when", "where"), key, strict=True)) for key in sorted(amounts)]
     for row, key in zip(rows, sorted(amounts), strict=True):

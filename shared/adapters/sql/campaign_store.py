@@ -98,7 +98,9 @@ class CampaignStore:
     def lend(self, lease: Lease, due: Due, needed: int) -> int:
         """Return what a partition has left of an allowance, lent more where that is too little."""
         with self._engine.begin() as connection:
-            return lend(connection, lease.partition, due, needed)
+            left = lend(connection, lease.partition, due, needed)
+        self._hook("lent")
+        return left
 
     def commit(self, batches: Sequence[Batch], now: int) -> None:
         """Write batches of distinct partitions, all or none.

@@ -136,7 +136,7 @@ def lived(
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -158,6 +158,45 @@ def test_promises_hold(
     expect_caps(fired, {each.name: each for each in campaigns}, rails)
     expect_budgets(memory, fired, {each.name: each for each in campaigns}, rails)
     expect_crossings(decisions, scores, {each.name: each for each in campaigns})
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 30)), min_size=1, max_size=30),
+    st.sampled_from([Budget(day=3), Budget(day=2.5, in_all=6), Budget(month=4)]),
+    st.sampled_from([None, Budget(day=2)]),
+    st.sampled_from([{}, {"sms": 3}]),
+)
+def test_a_crowd_spends_what_there_is_and_no_more(
+    memory: Engine,
+    rises: list[tuple[int, int]],
+    budget: Budget,
+    own: Budget | None,
+    rates: dict[str, int],
+) -> None:
+    """Many cross within two days, on either partition; minutes, hours and days apart."""
+    rule = campaign(cost_per_contact=0.7, budget=own, control=0.2, valid_for_ms=DAY)
+    rails = GuardRails(budget=budget, rates=rates)
+    emptied(memory)
+    worlds = [World(memory, [rule], rails=rails, partition=part) for part in (0, 1)]
+    for number, (part, hours) in enumerate(sorted(rises, key=lambda each: each[1])):
+        world, at = worlds[part], T0 + hours * 90 * MINUTE
+        world.append(*rise(f"customer-{number}", at, 10 * number))
+        for each in worlds:
+            each.now = at
+            each.process(0)
+    for world in worlds:
+        world.append(Clock(partition=world.partition, at=T0 + 10 * DAY))
+        world.now = T0 + 10 * DAY
+        world.process(0)
+    decisions = [record for _, _, record in worlds[0].stored()]
+    assert len(decisions) == len(rises)
+    fired = [each for each in decisions if each.outcome == "fired"]
+    expect_budgets(memory, fired, {rule.name: rule}, rails)
+    if budget == Budget(day=3) and own is None and not rates and len(rises) <= 4:
+        assert {each.outcome for each in decisions} <= {"fired", "held_out"}
 
 
 def expect_caps(fired: Sequence[Decision], rules: dict[str, Campaign], rails: GuardRails) -> None:
@@ -293,6 +332,25 @@ def test_what_is_stopped_waits_in_the_outbox_and_leaves_when_it_may(memory: Engi
     world.controls.resume("early-warning", "olga", "")
     assert world.publish() == 2
     assert [each.customer for each in world.bus.triggers()] == ["anna"]
+
+
+def test_nobody_on_the_suppression_list_is_contacted(memory: Engine) -> None:
+    """Neither who crosses then, nor whose trigger waits; not even with what is transactional."""
+    world = World(emptied(memory), [campaign(transactional=True)])
+    world.append(*rise("anna", T0, 0), *rise("chris", T0, 5))
+    world.process()
+    world.controls.suppress(["anna", "bela"], "olga", "complaint")
+    world.append(*rise("bela", T0, 10))
+    world.process(0)
+    world.publish()
+    assert [each.customer for each in world.bus.triggers()] == ["chris"]
+    refused = [each for _, _, each in world.stored() if each.outcome == "suppressed"]
+    (only,) = refused
+    failed = [each.check for each in only.checks if not each.passed]
+    assert (only.customer, failed) == ("bela", ["suppression"])
+    world.now += 2 * HOUR
+    world.publish()
+    assert [each.outcome for _, _, each in world.stored()] == ["expired", "fired", "suppressed"]
 
 
 def test_a_version_fires_only_after_its_approval(memory: Engine) -> None:

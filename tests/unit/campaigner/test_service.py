@@ -292,6 +292,7 @@ def live_through(world: World, day: Day) -> None:
         world.process(end=world.start()[0] + day.records)
         world.publish()
     except Killed:
+        world.bus.takes = True  # nobody starts without Kafka
         world.start()
     except ConnectionError:
         pass  # the search of a topic while Kafka is away: the publisher tries again later

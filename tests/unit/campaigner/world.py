@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -9,6 +10,7 @@ from sqlalchemy import Engine, delete, select
 
 from services.campaigner.ports import Hook, Message, no_hook
 from services.campaigner.publisher import Publisher
+from services.campaigner.recall import recall
 from services.campaigner.service import Campaigner
 from shared.adapters.sql.campaign_store import CampaignStore
 from shared.adapters.sql.control_store import ControlStore
@@ -110,6 +112,7 @@ class World:
             lambda: self.rules._replace(controls=self.controls.controls()),
             clock=lambda: self.now,
             owner="test",
+            recall=partial(recall, self.bus),
             hook=self.passed,
         )
         self.publisher = Publisher(
@@ -118,6 +121,7 @@ class World:
             self.campaigner.leases,
             release=self.campaigner.release_enrolments,
             controls=self.controls.controls,
+            told=self.campaigner.told,
             clock=lambda: self.now,
             source=TOPIC,
             hook=self.passed,
