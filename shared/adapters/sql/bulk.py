@@ -1,13 +1,14 @@
 """Many rows in one statement, several times faster than SQLAlchemy's way, a statement a row.
 
-PostgreSQL gets them as one JSON text: psycopg's arrays escape each quote with a regular
-expression, and its ``executemany`` pipelines, behind which PostgreSQL 18 was seen to forget its
-``idle_in_transaction_session_timeout``, without which a paused process keeps its locks. SQLite
-gets tuples.
+PostgreSQL gets what is new by ``COPY``, and what may be there already as one JSON text: psycopg's
+arrays escape each quote with a regular expression, and its ``executemany`` pipelines, behind which
+PostgreSQL 18 was seen to forget its ``idle_in_transaction_session_timeout``, without which a paused
+process keeps its locks. SQLite gets tuples.
 """
 
 from __future__ import annotations
 
+from contextlib import closing
 from operator import itemgetter
 from typing import Any
 
@@ -37,8 +38,7 @@ def insert_rows(connection: Connection, table: Table, rows: list[Row]) -> None:
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        new = insert(table).from_select(list(rows[0]), _recordset(table, list(rows[0])))
-        connection.execute(new, _as_json(rows))
+        _copy(connection, table, rows)
     else:
         _execute_tuples(connection, insert(table), rows)
 
@@ -84,6 +84,16 @@ def update_rows(connection: Connection, table: Table, rows: list[Row]) -> None:
             for row in rows
         ]
         connection.execute(change, named)
+
+
+def _copy(connection: Connection, table: Table, rows: list[Row]) -> None:
+    """Insert rows by COPY, which takes PostgreSQL half the time of a statement with JSON."""
+    quoted = connection.dialect.identifier_preparer.quote
+    columns = ", ".join(quoted(name) for name in rows[0])
+    cursor = connection.connection.cursor()
+    with closing(cursor), cursor.copy(f"COPY {quoted(table.name)} ({columns}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(tuple(row.values()))
 
 
 def _on_conflict(new: Any, table: Table, names: list[str], *, replace: bool) -> Any:  # noqa: ANN401

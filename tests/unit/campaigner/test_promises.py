@@ -17,7 +17,8 @@ from shared.adapters.sql.engine import open_database
 from shared.adapters.sql.tables import budgets
 from shared.domain.budgets import CHANNEL, MILLIONTHS, Allowance, Budget, allowances
 from shared.domain.campaign_outputs import Decision
-from shared.domain.campaigns import Campaign, GuardRails
+from shared.domain.campaign_state import Rules
+from shared.domain.campaigns import Campaign, GuardRails, draw_arm
 from shared.domain.controls import ALL
 from shared.domain.outputs import Clock, Score
 from tests.campaign_builders import CUSTOMERS, DAY, HOUR, MINUTE, T0, campaign
@@ -60,9 +61,12 @@ def memory() -> Iterator[Engine]:
 class Deployment:
     """Two campaigners, and what was held and suppressed whenever something left."""
 
-    def __init__(self, engine: Engine, campaigns: Sequence[Campaign], rails: GuardRails) -> None:
+    def __init__(self, engine: Engine, rules: Rules) -> None:
         emptied(engine)
-        self.worlds = [World(engine, campaigns, rails=rails, partition=part) for part in (0, 1)]
+        self.worlds = [
+            World(engine, rules.campaigns, rules.salt, rails=rules.rails, partition=part)
+            for part in (0, 1)
+        ]
         self.controls = self.worlds[0].controls
         self.stopped = False
         self.suppressed: set[str] = set()
@@ -122,11 +126,10 @@ class Deployment:
 def lived(
     memory: Engine,
     scores: Sequence[Score],
-    campaigns: Sequence[Campaign],
-    rails: GuardRails,
+    rules: Rules,
     steps: Sequence[Step],
 ) -> tuple[Deployment, list[Decision]]:
-    deployment, left = Deployment(memory, campaigns, rails), list(happenings(scores))
+    deployment, left = Deployment(memory, rules), list(happenings(scores))
     for step in [*steps, Step(len(left), "nothing", True, 0)]:
         some, left = left[: step.happenings], left[step.happenings :]
         if some:
@@ -140,24 +143,25 @@ def lived(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(lives(), files(), RAILS, STEPS)
+@given(lives(), st.builds(Rules, files(), st.sampled_from("abcdefgh"), RAILS), STEPS)
 def test_promises_hold(
     memory: Engine,
     scores: list[Score],
-    campaigns: list[Campaign],
-    rails: GuardRails,
+    rules: Rules,
     steps: list[Step],
 ) -> None:
-    deployment, decisions = lived(memory, scores, campaigns, rails, steps)
+    deployment, decisions = lived(memory, scores, rules, steps)
+    by_name = {each.name: each for each in rules.campaigns}
     fired = [each for each in decisions if each.outcome == "fired"]
     # one decision a crossing, one final outcome each, one trigger for what fired, none for others
     assert max(Counter(each.id for each in decisions).values(), default=1) == 1
     assert Counter(deployment.sent) == Counter(each.id for each in fired)
-    assert all(each.arm == "treatment" for each in fired)
+    for each in fired:
+        assert draw_arm(by_name[each.campaign], each.customer, rules.salt) == "treatment"
     assert {each.outcome for each in decisions} <= {"fired", "held_out", "suppressed", "expired"}
-    expect_caps(fired, {each.name: each for each in campaigns}, rails)
-    expect_budgets(memory, fired, {each.name: each for each in campaigns}, rails)
-    expect_crossings(decisions, scores, {each.name: each for each in campaigns})
+    expect_caps(fired, by_name, rules.rails)
+    expect_budgets(memory, fired, by_name, rules.rails)
+    expect_crossings(decisions, scores, by_name)
 
 
 @settings(
