@@ -254,6 +254,14 @@ CAMPAIGNER_BUDGET_LEFT: Final = Gauge(
 CAMPAIGNER_FILE_VALID: Final = Gauge(
     "tenure_campaigner_file_valid", "Whether the campaign file is in force as it stands"
 )
+#: Tries of webhooks, by `endpoint` and `result`: delivered, failed, expired, given_up.
+WEBHOOK_TRIES: Final = Counter(
+    "tenure_campaigner_webhook_tries_total", "Tries of webhooks", ["endpoint", "result"]
+)
+#: 0 while nothing is sent to an `endpoint` any more, because it failed for too long or is gone.
+WEBHOOK_WORKING: Final = Gauge(
+    "tenure_campaigner_webhook_working", "Whether triggers are sent to an endpoint", ["endpoint"]
+)
 
 
 def of(service: str) -> CollectorRegistry:

@@ -167,6 +167,9 @@ class Settings(BaseSettings):
     campaigns_file: Path | None = Field(
         None, description="YAML file of campaigns; built-in example when absent"
     )
+    webhooks_file: Path | None = Field(
+        None, description="YAML file of webhooks that get triggers; none when absent"
+    )
     control_salt: str = Field(
         "tenure",
         min_length=1,

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Event, Thread
@@ -23,6 +23,8 @@ from services.campaigner.publisher import Publisher
 from services.campaigner.recall import recall
 from services.campaigner.rules import LiveRules
 from services.campaigner.service import Campaigner
+from services.campaigner.webhook_file import read_webhooks
+from services.campaigner.webhooks import Deliveries, deliver_all
 from shared.adapters.api_keys import Doorkeeper, doorkeeper
 from shared.adapters.health import Health
 from shared.adapters.http import HttpServer
@@ -30,6 +32,7 @@ from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.adapters.sql.campaign_store import CampaignStore
 from shared.adapters.sql.control_store import ControlStore
 from shared.adapters.sql.engine import Database, open_database
+from shared.adapters.sql.webhook_store import WebhookStore
 from shared.settings import Settings
 from shared.topics import CUSTOMER_SCORES
 
@@ -73,6 +76,7 @@ class Campaigning:
     publisher: Publisher
     gauges: Gauges
     fail: Callable[[BaseException], None]
+    deliveries: Sequence[Deliveries] = ()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set.
@@ -84,8 +88,9 @@ class Campaigning:
 
         """
         ending = Event()
-        works = {"scores": self.consumer.run, "outbox": self.publisher.run}
+        works: dict[str, Work] = {"scores": self.consumer.run, "outbox": self.publisher.run}
         works["gauges"] = self.gauges.run
+        works["webhooks"] = lambda ending: deliver_all(self.deliveries, ending)
         threads = [self._thread(name, work, ending) for name, work in works.items()]
         async with self.server:
             for thread in threads:
@@ -137,7 +142,7 @@ def build(
 
     Raises
     ------
-    DatabaseError, CampaignFileError, KeysFileError
+    DatabaseError, CampaignFileError, WebhookFileError, KeysFileError
         What is configured cannot be used.
 
     """
@@ -148,7 +153,9 @@ def build(
     )
     database = open_database(settings.database_url)
     source = settings.topic(CUSTOMER_SCORES.name)
-    store = CampaignStore(database, source, hook=hook)
+    endpoints = read_webhooks(settings.webhooks_file)
+    webhooks = WebhookStore(database, endpoints)
+    store = CampaignStore(database, source, hook=hook, deliver=webhooks.add)
     controls = ControlStore(database, clock)
     rules = LiveRules(
         settings.campaigns_file,
@@ -190,4 +197,10 @@ def build(
     app = create_app(Api(queries, lambda: rules.book, controls.controls), keys, health)
     add_controls(app, ControlApi(controls, lambda: rules.book), keys)
     server = HttpServer(app, settings.campaigner_host, settings.campaigner_port)
-    return Campaigning(health, server, database, bus, consumer, publisher, gauges, fail)
+    deliveries = [
+        Deliveries(
+            each, webhooks, leases=campaigner.leases, controls=controls.controls, clock=clock
+        )
+        for each in endpoints
+    ]
+    return Campaigning(health, server, database, bus, consumer, publisher, gauges, fail, deliveries)

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from services.campaigner.campaign_file import CampaignFileError, read_campaigns
 from services.campaigner.client import OperatorClient
+from services.campaigner.export_cli import export
 from services.campaigner.report_tables import report_tables
 from services.campaigner.simulate_cli import simulate
 from shared.settings import load_settings
@@ -36,6 +37,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 campaigns.command()(simulate)
+campaigns.command()(export)
 
 
 @customer.command()

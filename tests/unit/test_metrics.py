@@ -19,6 +19,7 @@ THINGS = (
     "tenure_campaigner_enrolled_customers",
     "tenure_campaigner_measured_customers",
     "tenure_campaigner_file_valid",
+    "tenure_campaigner_webhook_working",
     "tenure_ingest_events_pending",
     "tenure_model_labels",
     "tenure_model_version",

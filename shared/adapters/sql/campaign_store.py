@@ -46,15 +46,23 @@ class CampaignStore:
         Name of the topic whose positions are kept.
     hook
         Called with a name at places where a crash is interesting; for tests.
+    deliver
+        Called in the transaction that makes outcomes final, for whoever else is to hear of them.
 
     """
 
     def __init__(
-        self, engine: Engine, topic: str, *, hook: Callable[[str], None] = lambda _: None
+        self,
+        engine: Engine,
+        topic: str,
+        *,
+        hook: Callable[[str], None] = lambda _: None,
+        deliver: Callable[[Connection, Sequence[Settled], int], None] = lambda *_: None,
     ) -> None:
         self._engine = engine
         self._topic = topic
         self._hook = hook
+        self._deliver = deliver
 
     def claim(self, partitions: Sequence[int], owner: str, now: int) -> list[Claimed]:
         """Become the owner of partitions: who owned them before can write no more.
@@ -155,6 +163,7 @@ class CampaignStore:
                 connection.execute(final)
                 sequence = outbox.c.seq.in_([each.row.seq for each in rows])
                 connection.execute(delete(outbox).where(sequence))
+            self._deliver(connection, settled, now)
             self._hook("settled")
 
     def backlog(self, partitions: Sequence[int]) -> tuple[int, int | None]:

@@ -186,3 +186,27 @@ audit: Final = Table(
     Column("subject", String(64), nullable=False),
     Column("detail", Text, nullable=False),
 )
+
+#: Triggers that Kafka has and a webhook's endpoint does not have yet.
+webhook_deliveries: Final = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("endpoint", String(64), primary_key=True),
+    Column("decision", String(36), primary_key=True),
+    Column("partition", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Index("webhook_deliveries_by_time", "endpoint", "next_at"),
+)
+
+#: How the endpoints of webhooks stand; one that is not here has never failed.
+webhook_endpoints: Final = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("endpoint", String(64), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", BigInteger),
+    Column("disabled_at", BigInteger),
+    Column("reason", Text, nullable=False),
+)
