@@ -63,7 +63,7 @@ def test_panels_ask_for_what_exists(board: Board) -> None:
 
 def test_no_metric_is_in_vain() -> None:
     """Each is on a dashboard, or an alert asks for it."""
-    asked = "".join(
+    asked = "\n".join(
         [rendered(board) for board in BOARDS] + [rule.expr for rule in [*ALERTS, *RECORDED]]
     )
     families = [
