@@ -21,6 +21,7 @@ from services.commands.dead_letter import dead_letter
 from services.commands.demo import demo
 from services.commands.doctor import doctor
 from services.commands.evaluate import evaluate_file
+from services.commands.flows import flows
 from services.commands.init import init
 from services.commands.replay import replay
 from services.commands.schemas import schemas
@@ -49,6 +50,7 @@ app.command("evaluate")(evaluate_file)
 app.add_typer(customer)
 app.command()(decisions)
 app.command()(base)
+app.command()(flows)
 app.add_typer(campaigns)
 app.add_typer(suppression)
 app.command()(audit)
