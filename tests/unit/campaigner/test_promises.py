@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
@@ -173,6 +173,8 @@ def test_promises_hold(
     st.sampled_from([None, Budget(day=2)]),
     st.sampled_from([{}, {"sms": 3}]),
 )
+@example([(number % 2, 0) for number in range(20)], Budget(day=3), None, {})
+@example([(number % 2, number // 2) for number in range(30)], Budget(month=4), None, {"sms": 3})
 def test_a_crowd_spends_what_there_is_and_no_more(
     memory: Engine,
     rises: list[tuple[int, int]],
@@ -199,6 +201,10 @@ def test_a_crowd_spends_what_there_is_and_no_more(
     assert len(decisions) == len(rises)
     fired = [each for each in decisions if each.outcome == "fired"]
     expect_budgets(memory, fired, {rule.name: rule}, rails)
+    for each in decisions:
+        if each.outcome in ("fired", "held_out"):
+            arm = draw_arm(rule, each.customer, "salt")
+            assert each.outcome == ("fired" if arm == "treatment" else "held_out")
     if budget == Budget(day=3) and own is None and not rates and len(rises) <= 4:
         assert {each.outcome for each in decisions} <= {"fired", "held_out"}
 
