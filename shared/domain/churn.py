@@ -154,9 +154,10 @@ class Scorer:
         """Return for each row the `top` reasons by size of their signed contribution."""
         parts = self.contributions(features)
         order = np.argsort(-np.abs(parts), axis=1, kind="stable")[:, :top]
+        shares = np.take_along_axis(parts, order, axis=1)
         return [
-            [(REASONS[j], float(row[j])) for j in chosen if row[j] != 0.0]
-            for row, chosen in zip(parts, order, strict=True)
+            [(REASONS[j], share) for j, share in zip(chosen, row, strict=True) if share != 0.0]
+            for chosen, row in zip(order.tolist(), shares.tolist(), strict=True)
         ]
 
 

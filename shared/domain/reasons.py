@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections import namedtuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
 
 from shared.domain.churn import Scorer
 from shared.domain.features import FEATURES, Floats
 from shared.domain.outputs import Reason
 
-_Facts = dict[str, float]
+_IN_RHYTHM: Final = ("recency", "visits", "tenure")
+#: A row's features by name, and the customer's own rhythm in days.
+_Facts = namedtuple("_Facts", [*FEATURES, "rhythm"])  # type: ignore[misc]  # noqa: PYI024
+_facts_of = partial(tuple.__new__, _Facts)
 
 
 def explain(scorer: Scorer, features: Floats) -> list[list[Reason]]:
@@ -20,33 +27,31 @@ def explain(scorer: Scorer, features: Floats) -> list[list[Reason]]:
     ]
 
 
-def _facts(scorer: Scorer, features: Floats) -> list[_Facts]:
-    """Return each row's features by name, with the customer's own rhythm (days)."""
-    facts = [dict(zip(FEATURES, row, strict=True)) for row in features.tolist()]
-    for one in facts:
-        span = one["tenure"] - one["recency"]
-        one["rhythm"] = (span + scorer.steps.horizon / 2.0) / max(one["visits"], 1.0)
-    return facts
+def _facts(scorer: Scorer, features: Floats) -> Iterator[Any]:
+    """Return the `_Facts` of each row."""
+    recency, visits, tenure = (features[:, FEATURES.index(name)] for name in _IN_RHYTHM)
+    rhythm = (tenure - recency + scorer.steps.horizon / 2.0) / np.maximum(visits, 1.0)
+    return map(_facts_of, np.column_stack([features, rhythm]).tolist())
 
 
-def _silence(f: _Facts) -> str:
-    return f"silent {f['recency']:.0f} days, usually back after {f['rhythm']:.0f}"
+def _silence(f: Any) -> str:  # noqa: ANN401  # of `_Facts`
+    return f"silent {f.recency:.0f} days, usually back after {f.rhythm:.0f}"
 
 
-_TEXTS: Final[dict[str, Callable[[_Facts], str]]] = {
-    "recency": lambda f: f"last active {f['recency']:.0f} days ago",
-    "visits": lambda f: f"active on {f['visits']:.0f} days so far",
-    "tenure": lambda f: f"a customer for {f['tenure']:.0f} days",
+_TEXTS: Final[dict[str, Callable[[Any], str]]] = {
+    "recency": lambda f: f"last active {f.recency:.0f} days ago",
+    "visits": lambda f: f"active on {f.visits:.0f} days so far",
+    "tenure": lambda f: f"a customer for {f.tenure:.0f} days",
     "recency_to_rhythm": _silence,
     "silence_weight": _silence,
     "silence_prior": _silence,
-    "visits_7": lambda f: f"about {f['visits_7']:.1f} active days in the last week",
-    "visits_30": lambda f: f"about {f['visits_30']:.0f} active days in the last weeks",
-    "visits_90": lambda f: f"about {f['visits_90']:.0f} active days in the last months",
-    "mean_spend": lambda f: f"spends {f['mean_spend']:.2f} on an active day",
-    "onboarding": lambda f: f"took {f['onboarding']:.0f} days to become active",
-    "services": lambda f: f"uses {f['services']:.0f} services",
-    "never_active": lambda f: "active before" if f["visits"] else "has not been active yet",
-    "plan_calendar": lambda f: f"what is usual now on this plan, after {f['plan_days']:.0f} days",
+    "visits_7": lambda f: f"about {f.visits_7:.1f} active days in the last week",
+    "visits_30": lambda f: f"about {f.visits_30:.0f} active days in the last weeks",
+    "visits_90": lambda f: f"about {f.visits_90:.0f} active days in the last months",
+    "mean_spend": lambda f: f"spends {f.mean_spend:.2f} on an active day",
+    "onboarding": lambda f: f"took {f.onboarding:.0f} days to become active",
+    "services": lambda f: f"uses {f.services:.0f} services",
+    "never_active": lambda f: "active before" if f.visits else "has not been active yet",
+    "plan_calendar": lambda f: f"what is usual now on this plan, after {f.plan_days:.0f} days",
     "season": lambda _: "what is usual at this time of the year",
 }
