@@ -71,6 +71,23 @@ def scorer(cluster: Cluster, log: Path, place: str, nth: int) -> Iterator[subpro
         process.wait()
 
 
+def abandon(cluster: Cluster, batch: list[Event]) -> None:
+    """Write a batch to every partition in a transaction that comes to nothing."""
+    producer = KafkaProducer(
+        bootstrap_servers=cluster.settings.kafka_bootstrap_servers,
+        transactional_id=cluster.settings.topic("gives-up"),
+    )
+    producer.init_transactions()
+    producer.begin_transaction()
+    for number in range(PARTITIONS):
+        mine = [event for event in batch if owner(event["subject"]) == number]
+        topic = cluster.settings.topic(topics.CUSTOMER_EVENTS.name)
+        producer.send(topic, encoded(mine), partition=number)
+    producer.flush()
+    producer.abort_transaction()
+    producer.close()
+
+
 def produce(cluster: Cluster, batches: list[list[Event]]) -> None:
     """Write each batch as a record a partition, then an event on a wrong one, and garbage."""
     topic = cluster.settings.topic(topics.CUSTOMER_EVENTS.name)
@@ -96,6 +113,7 @@ def test_killed_at_every_step_everything_is_there_once(
 ) -> None:
     random, log, accepted = Random(3), tmp_path / "log", Accepted()
     batches = history(random, 40 * BATCHES_A_ROUND * len(places), time.time())
+    abandon(cluster, history(Random(4), 40, time.time())[0])
     for number, place in enumerate(places):
         some = batches[number * BATCHES_A_ROUND :][:BATCHES_A_ROUND]
         produce(cluster, some)
