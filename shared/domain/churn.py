@@ -3,8 +3,10 @@
 `ChurnModel` is the learner that the trainer owns; `Scorer` is a frozen copy of what it knows, which
 scores a whole base at once and equals the learner's own prediction to 1e-9. Two outcomes are
 learned apart, each for one step of the horizon (see `shared.domain.hazard`): silence, and an
-account closed. While silence is learned worse than by the heuristic that needs no training, by
-measured prequential log loss, the heuristic is what is served.
+account closed. While silence is learned worse than by the heuristic of `shared.domain.hazard`, by
+measured prequential log loss, the heuristic is what is served. It is measured and served as fitted
+to the labels so far: as it is, it ranks well and is far too sure, so that a regression that knows
+the base rate and nothing else would beat it.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from shared.domain.features import FEATURES
 from shared.domain.hazard import (
     INPUTS,
     MANY,
+    PRIOR,
     STILL,
     Facts,
     Steps,
@@ -30,7 +33,7 @@ from shared.domain.hazard import (
     prior,
     still,
 )
-from shared.domain.logistic import Linear, Logistic, Scaler
+from shared.domain.logistic import Calibrated, Linear, Logistic, Scaler
 from shared.domain.value import SpendLevel, unscaled_spend
 
 Floats = NDArray[np.float64]
@@ -46,6 +49,8 @@ HORIZON_DAYS: Final = 28.0
 #: What a reason may be called: an input of the model, or what a calendar adds.
 REASONS: Final = (*INPUTS, "plan_calendar", "season")
 
+#: The heuristic before any label.
+AS_IT_IS: Final = (0.0, 1.0)
 _CHUNK: Final = 8192  # rows at a time: their columns stay in the processor's cache
 _LEAST_INFORMATION: Final = 1e-3
 _AT = {name: column for column, name in enumerate(FEATURES)}
@@ -71,6 +76,8 @@ class Scorer:
         What calendars add to the log odds of silence.
     warm
         False while the heuristic is served.
+    fit
+        Level and slope that fit the heuristic's log odds to the labels.
     spend_level
         Of `value.unscaled_spend`.
     """
@@ -81,11 +88,14 @@ class Scorer:
     plans: PlanTable
     seasons: Floats
     warm: bool
+    fit: tuple[float, float] = AS_IT_IS
     spend_level: float = 1.0
 
     def predict(self, features: Floats) -> Floats:
         """Return (n,) probabilities of silence over the horizon for (n, F) features."""
-        return _in_chunks(self._silent if self.warm else self.heuristic, features)
+        if self.warm:
+            return _in_chunks(self._silent, features)
+        return _in_chunks(self.heuristic if self.fit == AS_IT_IS else self._fitted, features)
 
     def predict_closed(self, features: Floats) -> Floats:
         """Return (n,) probabilities of an account closed within the horizon."""
@@ -104,18 +114,31 @@ class Scorer:
         base = self.silence.intercept + _sum(self.silence, 0, still(MANY, facts))
         plans = self._plan_effects(features, facts)
         total = np.zeros(len(features))
-        for ahead in (np.arange(self.steps.count) * length).tolist():
+        for ahead in self._starts():
             odds = base + _sum(self.silence, STILL, moving(MANY, facts, self.steps, ahead, length))
             odds += self.seasons[seasons(features[:, _DAY] + (ahead + length / 2.0))]
             plans.add_to(odds, ahead)
             total -= np.log(1.0 + np.exp(-odds))
         return _clipped(np.exp(total))
 
+    def _fitted(self, features: Floats) -> Floats:
+        facts, (level, slope) = _facts(features), self.fit
+        total = np.zeros(len(features))
+        for ahead in self._starts():
+            odds = moving(MANY, facts, self.steps, ahead, self.steps.length)[PRIOR - STILL]
+            total -= np.log(1.0 + np.exp(-(level + slope * odds)))
+        return _clipped(np.exp(total))
+
+    def _starts(self) -> list[float]:
+        """Return how many days ahead each step begins."""
+        starts: list[float] = (np.arange(self.steps.count) * self.steps.length).tolist()
+        return starts
+
     def _closed(self, features: Floats) -> Floats:
         facts, length = _facts(features), self.steps.length
         base = self.closure.intercept + _sum(self.closure, 0, still(MANY, facts))
         stays = np.zeros(len(features))
-        for ahead in (np.arange(self.steps.count) * length).tolist():
+        for ahead in self._starts():
             odds = base + _sum(self.closure, STILL, moving(MANY, facts, self.steps, ahead, length))
             stays -= np.log(1.0 + np.exp(odds))
         return _clipped(1.0 - np.exp(stays))
@@ -194,6 +217,7 @@ class ChurnModel:
         self._scaler = Scaler(INPUTS)
         self._silence = Logistic(INPUTS)
         self._closure = Logistic(INPUTS)
+        self._heuristic = Calibrated()
         self._plans = Plans()
         self._seasons = Seasons()
         self._spend = SpendLevel()
@@ -201,7 +225,7 @@ class ChurnModel:
         self._last_day = -math.inf  # of the newest one's
         self._pace = 0.0  # labels within a horizon, discounted
         self._loss = 0.0  # discounted log loss of the learner
-        self._prior_loss = 0.0  # discounted log loss of the heuristic on the same labels
+        self._prior_loss = 0.0  # the same of the heuristic as fitted
 
     @property
     def warm(self) -> bool:
@@ -232,8 +256,7 @@ class ChurnModel:
         derived = inputs(facts, self.steps)
         scaled = self._scaler.learn(derived)
         self._learn_silence(scaled, silent, day, self._place(values, facts))
-        self._prior_loss *= MEMORY
-        self._prior_loss += log_loss(_sigmoid(derived[INPUTS.index("silence_prior")]), silent)
+        self._learn_heuristic(derived[PRIOR], silent)
         self._closure.learn(scaled, closed, 0.0, self._pace)
         self.labels += 1
 
@@ -267,6 +290,11 @@ class ChurnModel:
         if day > self._first_day + self.steps.horizon:
             self._seasons.learn(middle, p - y, information, self._pace)
 
+    def _learn_heuristic(self, odds: float, y: int) -> None:
+        p = _sigmoid(self._heuristic.log_odds(odds))
+        self._prior_loss = MEMORY * self._prior_loss + log_loss(p, y)
+        self._heuristic.learn(odds, p - y, max(p * (1 - p), _LEAST_INFORMATION))
+
     def _keep_pace(self, day: float) -> None:
         """Count a label among those of the last horizon."""
         self._first_day = min(self._first_day, day)
@@ -294,6 +322,7 @@ class ChurnModel:
             plans=self._plans.table(),
             seasons=self._seasons.table(),
             warm=self.warm,
+            fit=(self._heuristic.level, self._heuristic.slope),
             spend_level=self._spend.value,
         )
 
@@ -320,6 +349,7 @@ class ChurnModel:
             "scaler": self._scaler.dump(),
             "silence": self._silence.dump(),
             "closure": self._closure.dump(),
+            "heuristic": self._heuristic.dump(),
             "plans": self._plans.dump(),
             "seasons": self._seasons.dump(),
             "spend_level": self._spend.dump(),
@@ -346,6 +376,8 @@ class ChurnModel:
         model._scaler.restore(state["scaler"])
         model._silence.restore(state["silence"])
         model._closure.restore(state["closure"])
+        if "heuristic" in state:  # not in the first states of this version
+            model._heuristic.restore(state["heuristic"])
         model._plans.restore(state["plans"])
         model._seasons.restore(state["seasons"])
         if "spend_level" in state:  # not in the first states of this version

@@ -108,6 +108,10 @@ def _spread(mean: float, variance: float) -> float:
     return 0.0 if variance <= FLAT * (1e-3 + mean * mean) else math.sqrt(variance)
 
 
+#: Variance of what `Calibrated` believes at first.
+_DOUBT: Final = 1.0
+
+
 class Logistic:
     """River's logistic regression on standardised inputs, with rates that fit base and balance.
 
@@ -203,3 +207,51 @@ class Logistic:
         )
         self._logistic.intercept = state["intercept"]
         self._logistic.optimizer.n_iterations = self.labels
+
+
+class Calibrated:
+    """Log odds that somebody else gives, made to fit: ``level + slope * odds``, learned online.
+
+    Platt's scaling, a label at a time: an extended Kalman filter for the logistic likelihood, from
+    a prior that believes the odds as they are. Tens of labels are enough for it, where a
+    regression on many inputs takes thousands.
+    """
+
+    def __init__(self) -> None:
+        self.level, self.slope = 0.0, 1.0
+        self._variance = [_DOUBT, 0.0, _DOUBT]  # of the level, of both, of the slope
+
+    def log_odds(self, odds: float) -> float:
+        """Return the log odds that fit."""
+        return self.level + self.slope * odds
+
+    def learn(self, odds: float, error: float, information: float) -> None:
+        """Learn one label.
+
+        Parameters
+        ----------
+        odds
+            As they were given.
+        error
+            The probability that fitted, less the label.
+        information
+            p (1 - p) of that probability.
+        """
+        level, both, slope = self._variance
+        for_level, for_slope = level + both * odds, both + slope * odds
+        gain = 1.0 / (1.0 / information + for_level + for_slope * odds)
+        self._variance = [
+            level - gain * for_level * for_level,
+            both - gain * for_level * for_slope,
+            slope - gain * for_slope * for_slope,
+        ]
+        self.level -= gain * for_level * error / information
+        self.slope -= gain * for_slope * error / information
+
+    def dump(self) -> list[float]:
+        """Return everything needed to continue learning bit for bit."""
+        return [self.level, self.slope, *self._variance]
+
+    def restore(self, state: list[float]) -> None:
+        """Put back what `dump` returned."""
+        self.level, self.slope, *self._variance = state

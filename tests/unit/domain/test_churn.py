@@ -1,6 +1,7 @@
 """The learner against River, its frozen scorer, and its explicit state."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from river import linear_model, optim, preprocessing
+from scipy import optimize
 
 from shared.domain.churn import HORIZON_DAYS, REASONS, ChurnModel, ModelStateError
 from shared.domain.features import FEATURES
 from shared.domain.hazard import INPUTS, ONE, Facts, Steps, inputs, moving, prior
-from shared.domain.logistic import Logistic, Scaler
+from shared.domain.logistic import Calibrated, Logistic, Scaler
 
 Floats = NDArray[np.float64]
 Examples = tuple[Floats, NDArray[np.int64], NDArray[np.int64]]
@@ -109,6 +111,59 @@ def plan_effect(model: ChurnModel, x: Floats, ahead: float) -> float:
     family = int(x[AT["family"]])
     place = model._plans.place(family, age / model.steps.length, x[AT["visits"]], silent)
     return model._plans.effect(place)
+
+
+# -- the heuristic
+
+
+def batch_fit(odds: Floats, y: Floats) -> Floats:
+    """Return level and slope of most likelihood, all labels at once; the prior of one label."""
+
+    def loss(fit: Floats) -> float:
+        z = fit[0] + fit[1] * odds
+        prior = (fit[0] ** 2 + (fit[1] - 1) ** 2) / 2
+        return float(np.sum(np.logaddexp(0, z) - y * z) + prior)
+
+    return optimize.minimize(loss, np.array([0.0, 1.0]), tol=1e-9).x
+
+
+def test_the_heuristic_is_fitted_to_the_labels() -> None:
+    random = np.random.default_rng(3)
+    odds = random.normal(1.0, 2.0, 2_000)
+    y = random.random(2_000) < 1 / (1 + np.exp(-(-0.7 + 0.4 * odds)))
+    fitted = Calibrated()
+    assert fitted.log_odds(2.5) == 2.5
+    for z, outcome in zip(odds.tolist(), y.tolist(), strict=True):
+        p = sigmoid(fitted.log_odds(z))
+        fitted.learn(z, p - outcome, p * (1 - p))
+    assert [fitted.level, fitted.slope] == pytest.approx(batch_fit(odds, y), abs=0.05)
+
+
+def test_a_cold_model_serves_the_fitted_heuristic() -> None:
+    model = trained(80, lean=1.0)  # too few to be warm
+    found, *_ = examples(30, 2)
+    scorer, steps = model.scorer(), model.steps
+    assert not scorer.warm
+    level, slope = model._heuristic.level, model._heuristic.slope
+    for x, p in zip(found, scorer.predict(found), strict=True):
+        stays = 1.0
+        for k in range(steps.count):
+            derived = moving(ONE, facts_of(x), steps, k * steps.length, steps.length)
+            stays *= sigmoid(level + slope * derived[INPUTS.index("silence_prior") - 5])
+        assert p == pytest.approx(min(max(stays, 1e-4), 1 - 1e-4), abs=1e-9)
+    again = ChurnModel.load(json.loads(json.dumps(model.dump())))
+    assert (again.scorer().predict(found) == scorer.predict(found)).all()
+
+
+def test_the_heuristic_over_a_horizon_is_that_over_its_steps() -> None:
+    """So that nothing jumps at the first label: silence has no other way through a horizon."""
+    found, *_ = examples(30, 2)
+    cold = ChurnModel(91.0).scorer()
+    nearly = replace(cold, fit=(1e-12, 1.0))
+    p = cold.predict(found)
+    in_between = p < 0.999  # each step is never surer than a limit, and so is the horizon
+    assert np.count_nonzero(in_between) > 20
+    assert nearly.predict(found)[in_between] == pytest.approx(p[in_between], rel=1e-6)
 
 
 # -- the learner and River

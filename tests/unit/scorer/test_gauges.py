@@ -208,7 +208,8 @@ def test_the_trainer_shows_its_model() -> None:
     silent = 1 - 2 / 3 * (1 - math.sqrt(14 / 21))
     mean = -(math.log(silent) + math.log(1 - silent)) / 2
     loss = "tenure_model_discounted_log_loss_nats"
-    assert shown(loss, predictor="heuristic") == pytest.approx(mean, rel=0.01)
+    # Fitted to that, it is no better than a coin, and better than as it is.
+    assert math.log(2) < shown(loss, predictor="heuristic") < (math.log(2) + mean) / 2
     assert shown(loss, predictor="learner") > 0
 
 
