@@ -226,6 +226,11 @@ CAMPAIGNER_UNITS: Final = Gauge(
 CAMPAIGNER_MEASURED: Final = Gauge(
     "tenure_campaigner_measured_customers", "Of these, with their window ended", ["campaign", "arm"]
 )
+CAMPAIGNER_OPTED_OUT: Final = Gauge(
+    "tenure_campaigner_opted_out_customers",
+    "Of those measured, with consent withdrawn",
+    ["campaign", "arm"],
+)
 CAMPAIGNER_UPLIFT: Final = Gauge(
     "tenure_campaigner_uplift_ratio",
     "Share retained, treatment less control",

@@ -28,6 +28,7 @@ _OUTBOX_LOOKS: Final = 8
 _OF_EFFECTS: Final = (
     metrics.CAMPAIGNER_UNITS,
     metrics.CAMPAIGNER_MEASURED,
+    metrics.CAMPAIGNER_OPTED_OUT,
     metrics.CAMPAIGNER_UPLIFT,
     metrics.CAMPAIGNER_MARGIN_UPLIFT,
     metrics.CAMPAIGNER_COST,
@@ -127,6 +128,7 @@ def _show(report: CampaignReport) -> None:
     for arm, found in (("treatment", report.treatment), ("control", report.control)):
         metrics.CAMPAIGNER_UNITS.labels(name, arm).set(found.enrolled)
         metrics.CAMPAIGNER_MEASURED.labels(name, arm).set(found.measured)
+        metrics.CAMPAIGNER_OPTED_OUT.labels(name, arm).set(found.opted_out)
     _show_interval(metrics.CAMPAIGNER_UPLIFT, name, report.retention, 1.0)
     _show_interval(metrics.CAMPAIGNER_MARGIN_UPLIFT, name, report.margin, math.inf)
     metrics.CAMPAIGNER_COST.labels(name).set(report.cost)

@@ -34,19 +34,22 @@ def _between(interval: dict[str, float] | None, write: Any, unit: str) -> str:  
 
 
 def _arms(report: dict[str, Any]) -> Table:
-    table = Table("arm", "enrolled", "measured", "retained", "revenue", "margin", box=None)
+    table = Table(
+        "arm", "enrolled", "measured", "retained", "revenue", "margin", "opted out", box=None
+    )
     for name in _ARMS:
         arm = report[name]
         rate = f"{arm['retained'] / arm['measured']:.1%}" if arm["measured"] else "-"
         amounts = (f"{arm[each]:,.2f}" for each in ("revenue", "margin"))
         counts = (f"{arm[each]:,}" for each in ("enrolled", "measured"))
-        table.add_row(name, *counts, rate, *amounts)
+        table.add_row(name, *counts, rate, *amounts, f"{arm['opted_out']:,}")
     return table
 
 
 def _effects(report: dict[str, Any]) -> Table:
     table = Table("per customer", "uplift", box=None)
     table.add_row("retained", share(report["retention"]))
+    table.add_row("opted out", share(report["opt_outs"]))
     table.add_row("revenue", money(report["revenue"]))
     table.add_row("margin", money(report["margin"]))
     table.add_row("cost", f"{report['cost']:,.2f}")

@@ -30,6 +30,7 @@ class UnitSums(NamedTuple):
     revenue: Sample
     margin: Sample
     cost: float
+    opted_out: Sample = Sample()
 
 
 class ArmReport(Struct, frozen=True):
@@ -40,6 +41,7 @@ class ArmReport(Struct, frozen=True):
     retained: int
     revenue: float
     margin: float
+    opted_out: int = 0
 
 
 class CampaignReport(Struct, frozen=True):
@@ -58,6 +60,8 @@ class CampaignReport(Struct, frozen=True):
         (``incremental_margin`` - ``cost``) / ``cost``; ``None`` where nothing was spent.
     balance
         Whether the arms are as large as they were meant to be.
+    opt_outs
+        Share that withdrew consent, treatment less control: what counts against the campaign.
 
     """
 
@@ -71,6 +75,7 @@ class CampaignReport(Struct, frozen=True):
     incremental_margin: float | None
     return_on_spend: float | None
     balance: Balance
+    opt_outs: Interval | None = None
 
 
 def report_on(campaign: str, sums: Sequence[UnitSums]) -> CampaignReport:
@@ -90,6 +95,7 @@ def report_on(campaign: str, sums: Sequence[UnitSums]) -> CampaignReport:
         incremental_margin=gained,
         return_on_spend=None if gained is None or not cost else (gained - cost) / cost,
         balance=balance(_counts(sums)),
+        opt_outs=uplift(_strata(sums, "opted_out")),
     )
 
 
@@ -101,6 +107,7 @@ def _arm(sums: Iterable[UnitSums], arm: Arm) -> ArmReport:
         retained=round(sum(each.retained.total for each in own)),
         revenue=sum(each.revenue.total for each in own),
         margin=sum(each.margin.total for each in own),
+        opted_out=round(sum(each.opted_out.total for each in own)),
     )
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 
 from shared.domain.outputs import Identity, Score, Stage
+
+#: Almost nobody has withdrawn anything: one for all of them.
+_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class Seen(Struct, frozen=True, gc=False):
     """What a customer was like when last seen.
 
     ``at`` and ``origin`` tell a score that is sent again from one that is new; the rest is what
-    triggers look at, and what outcomes are measured by.
+    triggers look at, and what outcomes are measured by. ``withdrawn`` is what consent was withdrawn
+    for.
     """
 
     risk: float
@@ -26,6 +32,7 @@ class Seen(Struct, frozen=True, gc=False):
     closed: bool
     expiry: int | None
     contract_end: int | None
+    withdrawn: frozenset[str] = _NOTHING
 
     @classmethod
     def of(cls, score: Score) -> Seen:
@@ -43,6 +50,7 @@ class Seen(Struct, frozen=True, gc=False):
             score.closed,
             score.profile.expiry,
             score.profile.contract_end,
+            _withdrawn(score.profile.consent),
         )
 
     def covers(self, score: Score) -> bool:
@@ -53,3 +61,10 @@ class Seen(Struct, frozen=True, gc=False):
             and score.origin.partition == last.partition
             and (score.origin.offset, score.origin.ordinal) <= (last.offset, last.ordinal)
         )
+
+
+def _withdrawn(consent: dict[str, bool]) -> frozenset[str]:
+    """Return what consent was withdrawn for."""
+    if not consent:
+        return _NOTHING
+    return frozenset(name for name, given in consent.items() if not given) or _NOTHING

@@ -44,18 +44,21 @@ class Unit(Struct, frozen=True):
     last_activity: int
     revenue: float
     margin: float
+    channel: str = ""
 
 
 class Achieved(Struct, frozen=True):
     """What came of a unit within its window.
 
     ``retained`` says that the customer bought or used something, and has not closed the account;
-    ``revenue`` and ``margin`` are what was added to them.
+    ``revenue`` and ``margin`` are what was added to them. ``opted_out`` says that consent for the
+    campaign's channel, or for everything, was withdrawn: who had done so before was not enrolled.
     """
 
     retained: bool
     revenue: float
     margin: float
+    opted_out: bool = False
 
 
 def unit_of(decision: Decision, campaign: Campaign, score: Score) -> Unit:
@@ -73,6 +76,7 @@ def unit_of(decision: Decision, campaign: Campaign, score: Score) -> Unit:
         last_activity=score.last_activity,
         revenue=score.revenue,
         margin=score.margin,
+        channel=decision.channel,
     )
 
 
@@ -86,4 +90,5 @@ def achieved(unit: Unit, seen: Seen) -> Achieved:
         retained=active and not seen.closed,
         revenue=seen.revenue - unit.revenue,
         margin=seen.margin - unit.margin,
+        opted_out=not seen.withdrawn.isdisjoint((unit.channel, "*")),
     )

@@ -5,6 +5,7 @@ from threading import Event, Thread
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Engine, select
 
 from shared.adapters.sql.campaign_queries import CampaignQueries
@@ -31,7 +32,7 @@ from shared.domain.campaigns import Arming, Campaign, GuardRails
 from shared.domain.outputs import DeadLetter, Identity, Reason, Score
 from shared.domain.quiet_hours import QuietHours
 from shared.domain.standings import Enrolment, Standings
-from tests.campaign_builders import DAY, MINUTE, T0, campaign, raw, score
+from tests.campaign_builders import DAY, MINUTE, T0, campaign, consents, raw, score
 
 TOPIC = "customer-scores"
 RISE = [score(risk=0.1), score("bela", 0.2, 1), score(risk=0.7, step=2)]
@@ -392,6 +393,7 @@ def test_sums_over_units_are_those_of_a_report(store: CampaignStore, database: E
         score(who, 0.2, 5, last_activity=T0 + 5 * MINUTE, revenue=70.0 + n, margin=21.0 + n / 2)
         for n, who in enumerate(crowd[:80])
     ]
+    stay[::4] = [replace(each, profile=consents({"sms": False})) for each in stay[::4]]
     store.commit([batch_of(lease, stay, start=400, standings=standings, rules=MEASURED)], T0)
     pass_time(store, lease, standings, 480, T0 + 90 * DAY)
     arms = {who: arm for who, (arm, _, _) in units_of(database).items()}
@@ -403,6 +405,8 @@ def test_sums_over_units_are_those_of_a_report(store: CampaignStore, database: E
         squares = sum(each**2 for each in gained)
         assert sums.revenue == pytest.approx((size, sum(gained), squares))
         assert sums.margin == pytest.approx((size, sum(gained) / 2, squares / 4))
+        gone = sum(n % 4 == 0 for n in gained)
+        assert sums.opted_out == (size, gone, gone)
         assert sums.cost == (0.25 * size if sums.arm == "treatment" else 0.0)
     assert queries.unit_sums("another") == {}
 

@@ -18,6 +18,7 @@ THINGS = (
     "tenure_campaigner_customers",
     "tenure_campaigner_enrolled_customers",
     "tenure_campaigner_measured_customers",
+    "tenure_campaigner_opted_out_customers",
     "tenure_campaigner_file_valid",
     "tenure_campaigner_webhook_working",
     "tenure_ingest_events_pending",

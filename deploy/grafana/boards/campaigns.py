@@ -116,6 +116,11 @@ _EFFECT: Final = Section(
                     "{{campaign}} {{arm}}, measured",
                     _UNTIL_DECIDED,
                 ),
+                Query(
+                    f"max by (campaign, arm) (tenure_campaigner_opted_out_customers{{{_JOB}}})",
+                    "{{campaign}} {{arm}}, opted out",
+                    _UNTIL_DECIDED,
+                ),
             ),
         ),
         Panel(

@@ -132,14 +132,18 @@ def _sums() -> list[ColumnElement[Any]]:
         for each in (gain, gain * gain)
     ]
     cost = func.sum(c.cost).filter(measured)
-    return [func.count(), func.count(retained), func.sum(retained), *sums, cost]
+    gone = cast(c.opted_out, Integer)
+    opted_out = (func.count(gone), func.sum(gone))
+    return [func.count(), func.count(retained), func.sum(retained), *sums, cost, *opted_out]
 
 
 def _unit_sums(
     arm: Arm, share: float, enrolled: int, measured: int, retained: int | None, *rest: float | None
 ) -> UnitSums:
     stayed = float(retained or 0)
-    revenue, revenue_squares, margin, margin_squares, cost = (each or 0.0 for each in rest)
+    revenue, revenue_squares, margin, margin_squares, cost, known, gone = (
+        each or 0.0 for each in rest
+    )
     return UnitSums(
         arm=arm,
         control_share=share,
@@ -148,6 +152,7 @@ def _unit_sums(
         revenue=Sample(measured, revenue, revenue_squares),
         margin=Sample(measured, margin, margin_squares),
         cost=cost,
+        opted_out=Sample(int(known), gone, gone),
     )
 
 

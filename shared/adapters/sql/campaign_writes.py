@@ -75,6 +75,7 @@ def _gains(found: Achieved) -> Row:
         "retained": found.retained,
         "revenue_gained": found.revenue,
         "margin_gained": found.margin,
+        "opted_out": found.opted_out,
     }
 
 

@@ -105,9 +105,11 @@ units: Final = Table(
     Column("last_activity", BigInteger, nullable=False),
     Column("revenue", Float, nullable=False),
     Column("margin", Float, nullable=False),
+    Column("channel", String(64), nullable=False, server_default=""),
     Column("retained", Boolean),
     Column("revenue_gained", Float),
     Column("margin_gained", Float),
+    Column("opted_out", Boolean),
     Index("units_by_partition", "partition", "retained"),
 )
 

@@ -192,6 +192,7 @@ async def test_a_report_says_what_a_campaign_achieved(app: FastAPI) -> None:
     assert found["campaign"] == "early-warning"
     assert found["treatment"] == {
         "enrolled": 3, "measured": 0, "retained": 0, "revenue": 0.0, "margin": 0.0,
+        "opted_out": 0,
     }  # fmt: skip
     assert (found["control"]["enrolled"], found["retention"]) == (0, None)
     empty = (await get(app, "/v1/campaigns/win-back/report")).json()

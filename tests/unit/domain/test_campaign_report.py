@@ -27,6 +27,18 @@ def sums(
     )
 
 
+def test_opt_outs_count_against_a_campaign_by_what_they_are_more_than_without_it() -> None:
+    arms = [
+        sums("treatment", 1_000, 300)._replace(opted_out=Sample(1_000, 80.0, 80.0)),
+        sums("control", 1_000, 300)._replace(opted_out=Sample(1_000, 20.0, 20.0)),
+    ]
+    found = report_on("early-warning", arms)
+    assert (found.treatment.opted_out, found.control.opted_out) == (80, 20)
+    assert found.opt_outs is not None
+    assert found.opt_outs.estimate == pytest.approx(0.06)
+    assert found.opt_outs.low > 0
+
+
 def test_the_arms_are_compared() -> None:
     found = report_on(
         "early-warning",

@@ -12,7 +12,7 @@ from shared.domain.campaigns import Campaign
 from shared.domain.outputs import Score
 from shared.domain.standings import Enrolment, Standings
 from shared.domain.units import Achieved
-from tests.campaign_builders import DAY, MINUTE, T0, campaign, histories, raw, score
+from tests.campaign_builders import DAY, MINUTE, T0, campaign, consents, histories, raw, score
 
 WINDOW = 28 * DAY
 RULE = campaign(valid_for_ms=90 * DAY, window_ms=WINDOW, cost_per_contact=0.5)
@@ -137,3 +137,22 @@ def test_batches_and_restarts_change_nothing(
     }
     assert set(together.units) == enrolled
     assert set(together.outcomes) | set(whole.units) == enrolled
+
+
+@pytest.mark.parametrize("control", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("consent", "when", "opted_out"),
+    [
+        ({"sms": False}, DAY, True),
+        ({"*": False}, WINDOW, True),
+        ({"sms": False}, WINDOW + 1, False),
+        ({"email": False, "sms": True}, DAY, False),
+    ],
+)
+def test_who_withdraws_consent_for_the_channel_within_the_window_opted_out(
+    control: float, consent: dict[str, bool], when: int, opted_out: bool
+) -> None:
+    rule = campaign(valid_for_ms=90 * DAY, control=control)
+    withdrawal = at(when, profile=consents(consent))
+    batch = fold([*RISE, withdrawal], rule, clock=ENROLLED + WINDOW + 2)
+    assert batch.outcomes[ANNA].opted_out is opted_out
