@@ -60,6 +60,7 @@ def state(
     table.add_row("bytes in the changelog of each", f"{found.changelog_bytes:,.0f}")
     table.add_row("the same on Kafka's disk", f"{found.disk_bytes:,.0f}")
     table.add_row("restored a second", f"{found.restored_per_second:,.0f}")
+    table.add_row("restored a second of CPU time", f"{found.restored_per_cpu_second:,.0f}")
     Console().print(table)
 
 
