@@ -102,8 +102,9 @@ class Campaigner:
         """
         self.disown()
         claimed = self._store.claim(partitions, self._owner, self._clock()) if partitions else []
-        if claimed:  # once we own them, nobody else tells anything more
-            self._told = self._recall(self._stands_at(claimed))
+        stands_at = self._stands_at(claimed)
+        # Once we own them, nobody else tells anything more.
+        self._told = {} if stands_at is None else self._recall(stands_at)
         owned = {each.lease.partition: self._taken_over(each) for each in claimed}
         with self._lock:
             self._owned = owned
@@ -154,11 +155,14 @@ class Campaigner:
             self.disown()
             raise
 
-    def _stands_at(self, claimed: Sequence[Claimed]) -> int:
-        """Return a time before which the database knows what was told, of all that it holds."""
+    def _stands_at(self, claimed: Sequence[Claimed]) -> int | None:
+        """Return a time before which the database knows what was told, of all that it holds.
+
+        A partition without a time holds nothing yet that could be decided again.
+        """
         _, oldest = self._store.backlog([each.lease.partition for each in claimed])
-        times = [each.at or 0 for each in claimed]
-        return min(times if oldest is None else [*times, oldest])
+        times = [*(each.at for each in claimed), oldest]
+        return min((each for each in times if each is not None), default=None)
 
     def _process(self, records: Mapping[int, Sequence[Record]]) -> int:
         now, rules = self._clock(), self._rules()

@@ -135,6 +135,16 @@ def test_what_waited_in_the_outbox_of_the_backup_may_have_left(memory: Engine) -
     assert [settled for _, settled, _ in world.stored()] == [T0]
 
 
+def test_the_topics_are_read_back_only_from_where_the_database_stands(memory: Engine) -> None:
+    """By an empty database not at all: what they hold is about crossings that it does not see."""
+    world = World(emptied(memory), [campaign()])
+    assert world.bus.searches == 0
+    world.append(*RISE)
+    world.process()
+    world.start()
+    assert world.bus.searches == 2
+
+
 def test_with_an_empty_database_the_same_number_is_another_crossing(memory: Engine) -> None:
     world = World(emptied(memory), [campaign()])
     lived(world)
