@@ -14,8 +14,6 @@ import typer
 
 from services.campaigner.messages import rfc3339
 from services.campaigner.simulate_cli import moment
-from shared.adapters.sql.campaign_history import decisions_between
-from shared.adapters.sql.engine import open_existing
 from shared.domain.campaign_outputs import Decision
 from shared.settings import load_settings
 
@@ -40,6 +38,9 @@ def export(
     fired: Annotated[bool, typer.Option("--fired", help="Only who was contacted.")] = False,
 ) -> None:
     """Write the decisions of a time as CSV, the oldest first."""
+    from shared.adapters.sql.campaign_history import decisions_between
+    from shared.adapters.sql.engine import open_existing
+
     first = moment("--from", since)
     last = moment("--to", until) if until else round(datetime.now(UTC).timestamp() * 1000)
     database = open_existing(load_settings().database_url)

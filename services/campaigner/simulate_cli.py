@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from services.campaigner.campaign_file import read_campaigns
-from services.campaigner.simulation import run_simulation
 from shared.domain.simulation_report import CampaignDifference, Simulation
 from shared.settings import load_settings
 
@@ -58,6 +57,8 @@ def simulate(
 
     Reads scores from Kafka and decisions from the database; sends nothing, and writes nothing.
     """
+    from services.campaigner.simulation import run_simulation
+
     settings = load_settings()
     first = moment("--from", since)
     last = moment("--to", until) if until else round(datetime.now(UTC).timestamp() * 1000)
