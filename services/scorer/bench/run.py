@@ -65,7 +65,7 @@ def bench_scorer(
 ) -> list[Measured]:
     """Run all of it and return what was measured, the scorer first."""
     workload = Workload(customers=customers, record_events=record_events)
-    with EmbeddedKafka() as kafka, _on_core(0):
+    with EmbeddedKafka() as kafka:
         settings = load_settings(
             kafka_bootstrap_servers=kafka.bootstrap_servers,
             scorer_port=_PORT,
@@ -85,8 +85,10 @@ def bench_scorer(
         quiet = workload.stream(some, now - 500, _QUIET, seed=2)
         telling = _scorer("the same, each event told at once", settings, quiet, some)
     progress("the same fold without Kafka")
-    with _on_core(0):
-        seconds = in_process.fold(workload, events, now, _BUSY)
+    before = os.sched_getaffinity(0)
+    _pin(0)
+    seconds = in_process.fold(workload, events, now, _BUSY)
+    os.sched_setaffinity(0, before)
     fold = Measured("in-process fold", events, events / seconds, seconds / events * 1e6)
     return [scorer, telling, plain, fold]
 
@@ -129,11 +131,15 @@ def _plain_faust(settings: Settings, events: int, workload: Workload) -> Measure
     records = single.stream(events, time.time(), _BUSY)
     _produce(settings, ((partition, value[1:-1]) for partition, value in records), topic)
     arguments = (settings.kafka_bootstrap_servers, topic, table, str(events))
-    output = subprocess.run(  # noqa: S603  # our own module
+    with subprocess.Popen(  # noqa: S603  # our own module
         [sys.executable, "-m", "services.scorer.bench.plain_faust", *arguments,
          str(workload.partitions)],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, timeout=_PATIENCE_S,
-    ).stdout  # fmt: skip
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        _pin(process.pid)
+        output, _ = process.communicate(timeout=_PATIENCE_S)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
     wall, cpu = (float(number) for number in output.splitlines()[-1].split())  # after the banner
     return Measured("plain Faust idiom", events, events / wall, cpu / events * 1e6)
 
@@ -168,6 +174,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 @contextmanager
 def _process(*arguments: str, env: dict[str, str]) -> Iterator[None]:
     process = subprocess.Popen([sys.executable, *arguments], env=env)  # noqa: S603  # our own
+    _pin(process.pid)
     try:
         yield
     finally:
@@ -179,17 +186,19 @@ def _sample_until(applied: float) -> list[_Sample]:
     """Read the scorer's counters until so many events are durable."""
     deadline = time.monotonic() + _PATIENCE_S
     samples: list[_Sample] = []
-    while not samples or samples[-1].applied < applied:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the scorer did not get to {applied:,.0f} events: {samples[-1:]}")
-        time.sleep(0.1)
-        samples += _sample()
+    # One client: each would load the system's certificates anew, which takes longer than a fold.
+    with httpx.Client(timeout=5.0, trust_env=False) as client:
+        while not samples or samples[-1].applied < applied:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the scorer did not get to {applied:,.0f}: {samples[-1:]}")
+            time.sleep(0.1)
+            samples += _sample(client)
     return samples
 
 
-def _sample() -> list[_Sample]:
+def _sample(client: httpx.Client) -> list[_Sample]:
     try:
-        text = httpx.get(f"http://127.0.0.1:{_PORT}/metrics", timeout=5.0).text
+        text = client.get(f"http://127.0.0.1:{_PORT}/metrics").text
     except httpx.TransportError:
         return []  # not up yet, or busy
     found = {name.partition("{")[0]: float(value) for name, value in _COUNTERS.findall(text)}
@@ -197,12 +206,6 @@ def _sample() -> list[_Sample]:
     return [_Sample(time.monotonic(), applied, found["process_cpu_seconds_total"])]
 
 
-@contextmanager
-def _on_core(core: int) -> Iterator[None]:
-    """Keep this process, and those that it starts from here on, on one core."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core} & before or before)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+def _pin(pid: int) -> None:
+    """Keep a process, and the threads that it will start, on one core; 0 is this process."""
+    os.sched_setaffinity(pid, {min(os.sched_getaffinity(pid))})

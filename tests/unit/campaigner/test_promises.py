@@ -262,19 +262,19 @@ def expect_crossings(
     decisions: Sequence[Decision], scores: Sequence[Score], rules: dict[str, Campaign]
 ) -> None:
     """None at first sight, nor by a new model alone, unless it was asked for."""
-    first = {each.customer: each for each in reversed(scores)}
-    causes = {each.origin: each.cause for each in scores}
+    first = {each.customer: each.origin for each in reversed(scores)}
     for each in decisions:
-        trigger = rules[each.campaign].trigger
-        crossed_at = each.crossed_at or each.at
-        if not trigger.include_existing and crossed_at == scores_at(scores, each):
-            assert each.origin != first[each.customer].origin
-            assert causes[each.origin] != "model"
-
-
-def scores_at(scores: Sequence[Score], decision: Decision) -> int:
-    """Return when the score was sent that a decision rests on; others are made by time alone."""
-    return next(each.at for each in scores if each.origin == decision.origin)
+        if rules[each.campaign].trigger.include_existing:
+            continue
+        # Those of that moment: a decision rests on the last of them, which a model may have sent.
+        moment = [
+            score
+            for score in scores
+            if score.customer == each.customer and score.at == (each.crossed_at or each.at)
+        ]
+        assert not moment or any(
+            score.cause != "model" and score.origin != first[each.customer] for score in moment
+        )
 
 
 def rise(who: str, at: int, number: int) -> list[Score]:
