@@ -8,6 +8,7 @@ import json
 import random
 import secrets
 import shutil
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -20,7 +21,7 @@ from kafka import KafkaProducer
 
 from deploy.grafana.boards import BOARDS
 from deploy.grafana.panels import Board, Panel
-from shared.adapters.embedded_kafka import EmbeddedKafka
+from shared.adapters.embedded_kafka import EmbeddedKafka, free_port
 from tests.deploy.compose import ComposeFile
 from tests.deploy.database import application_database
 from tests.deploy.processes import Deployment, until
@@ -37,12 +38,22 @@ _ids = count()
 
 
 def configuration(folder: Path) -> Path:
-    """Copy the deployment's, but for a campaign that history fires: else no trigger would leave."""
+    """Copy the deployment's, with what makes everything happen that an alert looks at.
+
+    A campaign that history fires, or no trigger would leave; a budget; a webhook.
+    """
     copy = shutil.copytree(DEPLOY / "compose", folder / "configuration")
     campaigns = copy / "campaigns.yaml"
     text = campaigns.read_text()
     assert "valid_for: 1h" in text
-    campaigns.write_text(text.replace("valid_for: 1h", "valid_for: 3660d"))
+    text = text.replace("valid_for: 1h", "valid_for: 3660d")
+    campaigns.write_text(f"{text}    cost_per_contact: 1\n    budget: {{in_all: 1000000}}\n")
+    secret = copy / "secret"
+    secret.write_text("whsec_" + b64encode(bytes(32)).decode())
+    (copy / "webhooks.yaml").write_text(
+        f"webhooks: [{{name: nobody, url: 'http://127.0.0.1:{free_port()}', "
+        f"secret_file: {secret}, allow_private: true}}]"
+    )
     return copy
 
 
@@ -166,6 +177,7 @@ def prometheus(
         deployment.start("load")
         prometheus.await_value('sum(tenure_model_version{job="scorer"} > 0)')
         prometheus.await_value('sum(tenure_campaigner_triggers_total{job="campaigner"}) > 0')
+        prometheus.await_value("sum(tenure_campaigner_webhook_tries_total) > 0")
         write_nonsense(deployment)
         prometheus.await_value("sum(increase(tenure_scorer_dead_letters_total[1m])) > 0")
         prometheus.await_value('tenure_ingest_events_invalid_total{job="ingest"} > 0')
