@@ -255,7 +255,9 @@ class ChurnModel:
         self._keep_pace(day)
         derived = inputs(facts, self.steps)
         scaled = self._scaler.learn(derived)
-        self._learn_silence(scaled, silent, day, self._place(values, facts))
+        self._learn_silence(
+            scaled, silent, day, self._place(values, facts), active=facts.visits > 0
+        )
         self._learn_heuristic(derived[PRIOR], silent)
         self._closure.learn(scaled, closed, 0.0, self._pace)
         self.labels += 1
@@ -276,7 +278,7 @@ class ChurnModel:
         self._spend.learn(float(expected[0]), realised, float(x[_DAY]))
 
     def _learn_silence(
-        self, scaled: dict[str, float], y: int, day: float, place: Place | None
+        self, scaled: dict[str, float], y: int, day: float, place: Place | None, *, active: bool
     ) -> None:
         middle = day + self.steps.length / 2.0
         offset = self._seasons.effect(middle)
@@ -287,7 +289,9 @@ class ChurnModel:
         information = max(p * (1 - p), _LEAST_INFORMATION)
         if place:
             self._plans.learn(place, p - y, information)
-        if day > self._first_day + self.steps.horizon:
+        # Whoever has not come yet says nothing of when people come; where a stream begins with
+        # prospects, they would make a season of it, which is back a year later.
+        if active and day > self._first_day + self.steps.horizon:
             self._seasons.learn(middle, p - y, information, self._pace)
 
     def _learn_heuristic(self, odds: float, y: int) -> None:

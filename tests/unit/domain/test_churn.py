@@ -166,6 +166,19 @@ def test_the_heuristic_over_a_horizon_is_that_over_its_steps() -> None:
     assert nearly.predict(found)[in_between] == pytest.approx(p[in_between], rel=1e-6)
 
 
+def test_prospects_make_no_season() -> None:
+    """Nor does the time before anybody came: a year later it would be held for one."""
+    x, _, _ = examples(planned=False)
+    for name in ("visits", "visits_7", "visits_30", "visits_90", "mean_spend"):
+        x[:, AT[name]] = 0.0
+    model = ChurnModel()
+    learn(model, (x, np.ones(len(x), np.int64), np.zeros(len(x), np.int64)))
+    assert not model._seasons.table().any()
+    x[:, AT["visits"]] = 3.0
+    learn(model, (x, np.ones(len(x), np.int64), np.zeros(len(x), np.int64)))
+    assert model._seasons.table().any()
+
+
 # -- the learner and River
 
 
