@@ -13,6 +13,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from shared.domain.dealings import Dealings
+
 Stage = Literal[
     "prospect", "onboarding", "growth", "maturity", "decline", "dormant", "lapsed", "won_back"
 ]
@@ -102,6 +104,15 @@ class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
     expected_spend, clv
         Spend expected over the horizon, and the present value of the margin to come
         (`shared.domain.value`); 0 once the account is closed.
+    dealings
+        Use by service, products, touch points, payments, costs.
+    risk_7d_ago, risk_30d_ago
+        The risk as it was a week and thirty days ago (up to a day more), in steps of 1/254;
+        null where the customer was not known yet.
+    next_review
+        When the customer is looked at again if nothing happens.
+    expected_visits
+        Days with activity expected over the horizon.
 
     """
 
@@ -128,6 +139,11 @@ class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
     p_churn: float = 0.0
     expected_spend: float = 0.0
     clv: float = 0.0
+    dealings: Dealings = Dealings()
+    risk_7d_ago: float | None = None
+    risk_30d_ago: float | None = None
+    next_review: int = 0
+    expected_visits: float = 0.0
 
 
 class Clock(Struct, frozen=True, tag_field="kind", tag="clock"):
