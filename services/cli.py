@@ -26,6 +26,7 @@ from services.commands.init import init
 from services.commands.replay import replay
 from services.commands.schemas import schemas
 from services.commands.settings import settings, use_file
+from services.commands.thresholds import app as thresholds
 from services.commands.topics import topics
 from services.commands.up import up
 from services.ingest.keys_cli import app as keys
@@ -56,6 +57,7 @@ app.add_typer(suppression)
 app.command()(audit)
 app.add_typer(dead_letter)
 app.command()(topics)
+app.add_typer(thresholds, name="thresholds")
 app.command()(settings)
 app.command()(doctor)
 app.command()(init)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 from services.scorer.ports import Models, PartitionStore, SourceLog, StateStore, Ticks
@@ -232,4 +233,5 @@ def _describe(worker: PartitionWorker) -> dict[str, Any]:
         "customers": len(partition.table),
         "counts": counts,
         "stages": partition.stages(),
+        "thresholds": msgspec.to_builtins(durable.thresholds),
     }

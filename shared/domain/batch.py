@@ -21,6 +21,7 @@ from shared.domain.events import (
     Event,
     ModelActivated,
     Purchase,
+    ThresholdsSet,
     Tick,
     Usage,
     decode_event,
@@ -325,6 +326,7 @@ _BY_KIND: Final[dict[type[Event], Callable[[Events, list[Any], float], None]]] =
     Cost: _cost,
     Tick: _control,
     ModelActivated: _control,
+    ThresholdsSet: _control,
 }
 _KINDS: Final = {kind: code for code, kind in enumerate(_BY_KIND)}
 _EFFECTS: Final = list(_BY_KIND.values())

@@ -51,6 +51,7 @@ ROW: Final = np.dtype(
         ("cost", "<i8"),  # micros
         ("stage", "u1"),  # index into lifecycle.STAGES
         ("closed", "u1"),  # 0 open, else a lifecycle.CLOSED_... code
+        ("market", "u1"),  # whose thresholds hold: `LifecycleThresholds.code`
         ("stage_since", "<i8"),
         ("review", "<i4"),  # slot of the next review
         ("band", "i1"),  # last emitted risk in steps of .05, -1 before the first score
@@ -64,7 +65,7 @@ ROW: Final = np.dtype(
     ]
 )
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _HEADER: Final = struct.Struct("<BH")  # format, length of the row's bytes; a profile may follow
 _BASE: Final = ROW.itemsize - PENDING * SNAPSHOT.itemsize
 #: Size of a row, and the header of its value, by the number of snapshots in it.

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from shared.domain.errors import InvalidEventError
 from shared.domain.printable import PATTERN, REASON, require_printable
+from shared.domain.thresholds import LifecycleThresholds
 
 # Sums are kept in 64-bit micro units: a customer may reach nine thousand times this much.
 _LARGEST_AMOUNT = 1e9
@@ -113,6 +114,13 @@ class ModelData(Struct, frozen=True, gc=False):
     version: Annotated[int, Meta(ge=0)]
 
 
+class ThresholdsData(LifecycleThresholds, frozen=True, kw_only=True):
+    """Thresholds of the lifecycle, and who set them, why."""
+
+    by: Name
+    reason: Annotated[str, Meta(max_length=1000)] = ""
+
+
 class _Envelope(Struct, frozen=True, gc=False, tag_field="type", kw_only=True):
     """Attributes that all CloudEvents share; unknown extension attributes are allowed."""
 
@@ -171,8 +179,15 @@ class ModelActivated(_Envelope, frozen=True, tag="tenure.model", kw_only=True):
     data: ModelData
 
 
+class ThresholdsSet(_Envelope, frozen=True, tag="tenure.thresholds", kw_only=True):
+    """``tenure.thresholds``: a control event, in every partition: from here on these hold."""
+
+    subject: ClassVar[None] = None
+    data: ThresholdsData
+
+
 CustomerEvent = Usage | Purchase | Account | Contact | Cost
-Event = CustomerEvent | Tick | ModelActivated
+Event = CustomerEvent | Tick | ModelActivated | ThresholdsSet
 
 _Decoded = TypeVar("_Decoded")
 

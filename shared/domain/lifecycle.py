@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from shared.domain.features import DAY_MS, Floats, Millis, Rows
 from shared.domain.outputs import Stage
 from shared.domain.policy import Policy
+from shared.domain.thresholds import Limits
 
 Codes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -81,15 +82,15 @@ def next_stage(rows: Rows, now: Millis, risk: Floats, policy: Policy) -> tuple[C
     known = rows["first_at"] != 0
     closed = rows["closed"] != OPEN
     gone = closed | (silence > policy.horizon_ms)
-    ratio = use_ratio(rows, now)
+    ratio, limits = use_ratio(rows, now), policy.thresholds.of(rows)
     conditions: list[Mask] = [
         ~known & ~closed,
         gone,
-        _won_back(rows, now, policy),
+        _won_back(rows, now, limits),
         silence > dormant_after(rows, policy),
-        (now - rows["first_at"] < policy.onboarding_days * DAY_MS) & _may_onboard(stage),
-        _declines(rows, risk, ratio, policy),
-        _grows(rows, now, ratio, policy),
+        (now - rows["first_at"] < limits.onboarding_ms) & _may_onboard(stage),
+        _declines(rows, risk, ratio, limits),
+        _grows(rows, now, ratio, limits),
     ]
     codes = [PROSPECT, LAPSED, WON_BACK, DORMANT, ONBOARDING, DECLINE, GROWTH]
     after = np.select(conditions, codes, MATURITY).astype(np.uint8)
@@ -106,15 +107,18 @@ def dormant_after(rows: Rows, policy: Policy) -> Millis:
     gaps = np.maximum(rows["visits"].astype(np.float64), 1.0)
     rhythm = (rows["last_at"] - rows["first_at"] + policy.horizon_ms / 2) / gaps
     least, most = policy.horizon_ms / 8, 0.75 * policy.horizon_ms
-    limit: Millis = np.clip(policy.dormant_rhythms * rhythm, least, most).astype(np.int64)
+    limit: Millis = np.clip(
+        policy.thresholds.of(rows).dormant_rhythms * rhythm, least, most
+    ).astype(np.int64)
     return limit
 
 
 def next_deadline(rows: Rows, now: Millis, policy: Policy) -> Millis:
     """Return the next time (n,) at which a silent customer's stage may change by itself."""
+    limits = policy.thresholds.of(rows)
     deadlines = [
-        rows["first_at"] + policy.onboarding_days * DAY_MS,
-        rows["first_at"] + policy.growth_days * DAY_MS,
+        (rows["first_at"] + limits.onboarding_ms).astype(np.int64),
+        (rows["first_at"] + limits.growth_ms).astype(np.int64),
         rows["last_at"] + dormant_after(rows, policy) + 1,
         rows["last_at"] + policy.horizon_ms + 1,
     ]
@@ -145,27 +149,27 @@ def _may_onboard(stage: Codes) -> Mask:
     return allowed
 
 
-def _won_back(rows: Rows, now: Millis, policy: Policy) -> Mask:
+def _won_back(rows: Rows, now: Millis, limits: Limits) -> Mask:
     """Back after lapsing, for as long as a newcomer is on-boarded."""
     stage, since = rows["stage"], rows["stage_since"]
     returned: Mask = stage == LAPSED
-    recent: Mask = (stage == WON_BACK) & (now - since < policy.onboarding_days * DAY_MS)
+    recent: Mask = (stage == WON_BACK) & (now - since < limits.onboarding_ms)
     return returned | recent
 
 
-def _declines(rows: Rows, risk: Floats, ratio: Floats, policy: Policy) -> Mask:
+def _declines(rows: Rows, risk: Floats, ratio: Floats, limits: Limits) -> Mask:
     already = rows["stage"] == DECLINE
-    least_risk = policy.decline_risk - np.where(already, policy.risk_hysteresis, 0.0)
-    most_use = policy.decline_ratio + np.where(already, policy.ratio_hysteresis, 0.0)
+    least_risk = limits.decline_risk - np.where(already, limits.risk_hysteresis, 0.0)
+    most_use = limits.decline_ratio + np.where(already, limits.ratio_hysteresis, 0.0)
     falling = (ratio < most_use) & (rows["visits"] >= _LEAST_VISITS)
     declines: Mask = (risk >= least_risk) | falling
     return declines
 
 
-def _grows(rows: Rows, now: Millis, ratio: Floats, policy: Policy) -> Mask:
+def _grows(rows: Rows, now: Millis, ratio: Floats, limits: Limits) -> Mask:
     already = rows["stage"] == GROWTH
-    least = policy.growth_ratio - np.where(already, policy.ratio_hysteresis, 0.0)
-    young = (now - rows["first_at"] < policy.growth_days * DAY_MS) & (already | _from_start(rows))
+    least = limits.growth_ratio - np.where(already, limits.ratio_hysteresis, 0.0)
+    young = (now - rows["first_at"] < limits.growth_ms) & (already | _from_start(rows))
     grows: Mask = young | (ratio >= least)
     return grows
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import compress
-from operator import or_
+from operator import attrgetter, or_
 from typing import Final
 
 import numpy as np
@@ -24,7 +24,7 @@ from shared.domain import fold, labels, lifecycle, telling
 from shared.domain.batch import Batch, Events, Numbers, columns
 from shared.domain.customer import CustomerTable, Indices
 from shared.domain.emission import EVENT, MODEL, REVIEW, SETTLE, Effects, Emission, Misplaced, Step
-from shared.domain.events import Account, Event, ModelActivated, epoch_ms
+from shared.domain.events import Account, Event, ModelActivated, ThresholdsSet, epoch_ms
 from shared.domain.features import Millis
 from shared.domain.outputs import Clock
 from shared.domain.policy import SLOT_MS, Policy
@@ -33,11 +33,14 @@ from shared.domain.profiles import closed_code, update_profile
 from shared.domain.rehearsal import Rehearsal
 from shared.domain.scoring import Scoring, Served, cold_model
 from shared.domain.telling import Mask
+from shared.domain.thresholds import LifecycleThresholds
 from shared.domain.wheel import Wheel
 
 _LATE_MS: Final = 60_000
 #: Customers that are scored at once when the model changes: bounds the memory it takes.
 _CHUNK: Final = 65_536
+#: What changes how everybody is seen, so that events before it are taken first.
+_FOR_ALL: Final = frozenset({ModelActivated, ThresholdsSet})
 
 
 @dataclass
@@ -146,11 +149,13 @@ class Partition:
         self._busy = position.busy
         self._moved = dict(position.moved)
         self._owner = owner
-        self._policy = policy
+        thresholds = max(position.thresholds, policy.thresholds, key=attrgetter("version"))
+        self._policy = replace(policy, thresholds=thresholds)
         scoring = Rehearsal if rehearsal else Scoring
         self._scoring = scoring(
-            self.table, policy, cold_model(policy.horizon_days) if model is None else model
+            self.table, self._policy, cold_model(policy.horizon_days) if model is None else model
         )
+        self._find_markets()
         self._wheel = Wheel.of(self.table)
 
     @property
@@ -162,7 +167,15 @@ class Partition:
     def position(self) -> Position:
         """Up to where the state stands."""
         counts, moved = copy(self.counts), dict(self._moved)
-        return Position(self.offset, self.now, self.model.version, counts, self._busy, moved)
+        return Position(
+            offset=self.offset,
+            now=self.now,
+            model=self.model.version,
+            counts=counts,
+            busy=self._busy,
+            moved=moved,
+            thresholds=self._policy.thresholds,
+        )
 
     def stages(self) -> dict[str, int]:
         """Count customers by stage."""
@@ -222,8 +235,8 @@ class Partition:
     def _take_in(self, work: _Work, models: Mapping[int, Served]) -> None:
         """Take in a batch's events, cut where all customers may be scored."""
         start, events, marked = 0, work.batch.events, work.marks.tolist()
-        activating = [type(event) is ModelActivated for event in events]
-        for number in compress(range(len(events)), map(or_, marked, activating)):
+        for_all = [type(event) in _FOR_ALL for event in events]
+        for number in compress(range(len(events)), map(or_, marked, for_all)):
             self._take_events(work, start, number + 1)
             start = number + 1
             if marked[number]:
@@ -231,6 +244,8 @@ class Partition:
             event = events[number]
             if isinstance(event, ModelActivated):
                 self._activate(event.data.version, models, number, work)
+            elif isinstance(event, ThresholdsSet):
+                self._set_thresholds(event.data)
         self._take_events(work, start, len(events))
 
     def _take_events(self, work: _Work, first: int, end: int) -> None:
@@ -356,6 +371,9 @@ class Partition:
                 index = int(step.indices[n])
                 profile = self.table.profile(index)
                 self.table.profiles[index] = update_profile(profile, event.data)
+                step.rows["market"][n] = self._policy.thresholds.code(
+                    self.table.profile(index).market
+                )
                 step.rows["closed"][n] = closed_code(int(step.rows["closed"][n]), event.data)
                 if event.data.status == "closed":
                     labels.mark_closed(step.rows[n : n + 1], epoch_ms(event.time), self._policy)
@@ -415,6 +433,20 @@ class Partition:
         self._scoring.model = models[version]
         for indices in _chunks(everybody):
             self._rescore(indices, None, MODEL, number, work)
+
+    def _set_thresholds(self, told: LifecycleThresholds) -> None:
+        """Let other thresholds hold from the next step of each customer on, within a day."""
+        if told.version <= self._policy.thresholds.version:
+            return
+        thresholds = LifecycleThresholds(told.version, told.default, told.markets)
+        self._policy = self._scoring.policy = replace(self._policy, thresholds=thresholds)
+        self._find_markets()
+
+    def _find_markets(self) -> None:
+        """Tell in each row whose thresholds hold; what a restore brings back may be older."""
+        code = self._policy.thresholds.code
+        for index, profile in self.table.profiles.items():
+            self.table.rows["market"][index] = code(profile.market)
 
     def _rescore(
         self, indices: Indices, told: Mask | None, phase: int, number: int, work: _Work

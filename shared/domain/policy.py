@@ -1,11 +1,12 @@
-"""The numbers that a deployment may set and that every scorer must agree on."""
+"""What a deployment may set and every scorer must agree on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from shared.domain.hazard import Steps
+from shared.domain.thresholds import LifecycleThresholds
 
 MINUTE_MS: Final = 60_000
 DAY_MS: Final = 24 * 60 * MINUTE_MS
@@ -17,7 +18,7 @@ SLOTS_A_DAY: Final = DAY_MS // SLOT_MS
 
 @dataclass(frozen=True)
 class Policy:
-    """Horizons, cadences and thresholds. Times in milliseconds unless the name says days.
+    """Horizons, cadences, value, and thresholds. Times in milliseconds unless the name says days.
 
     Attributes
     ----------
@@ -31,15 +32,8 @@ class Policy:
         How far an event's own time may lie ahead of the broker's append time.
     default_margin
         Margin ratio of a purchase that names none.
-    onboarding_days, growth_days
-        Age below which a customer is being on-boarded; age below which it still grows.
-    growth_ratio, decline_ratio
-        Visits of the last 30 days against what the customer's own last 90 days lead one to
-        expect: at or over the first it grows, below the second it declines.
-    decline_risk, risk_hysteresis
-        Risk at which a customer declines, and how far it must fall below to recover.
-    dormant_rhythms
-        Silence, in mean gaps between visits, after which a customer is dormant.
+    thresholds
+        Where one stage of the lifecycle ends and another begins.
     value_days, discount_rate
         Over how long a customer's future margin is counted, and what a year takes off it.
 
@@ -50,14 +44,8 @@ class Policy:
     grace_ms: int = DAY_MS
     future_tolerance_ms: int = 5 * MINUTE_MS
     default_margin: float = 1.0
-    onboarding_days: int = 21
-    growth_days: int = 90
-    growth_ratio: float = 1.25
-    decline_ratio: float = 0.5
-    ratio_hysteresis: float = 0.15
-    decline_risk: float = 0.6
-    risk_hysteresis: float = 0.1
-    dormant_rhythms: float = 4.0
+    # Not part of the hash, by which what follows from horizons and cadences is remembered.
+    thresholds: LifecycleThresholds = field(default=LifecycleThresholds(), hash=False)
     value_days: int = 365
     discount_rate: float = 0.1
 

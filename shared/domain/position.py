@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from shared.domain.outputs import Identity
+from shared.domain.thresholds import LifecycleThresholds
 
 
 class Counts(Struct):
@@ -41,6 +42,8 @@ class Position(Struct, frozen=True):
         The last event that each other partition moved here. They come in the order in which that
         partition found them, so what is not behind the last one is there already: its log was
         read again from the beginning.
+    thresholds
+        Those of the lifecycle that are in force.
 
     """
 
@@ -50,3 +53,4 @@ class Position(Struct, frozen=True):
     counts: Counts = field(default_factory=Counts)
     busy: int = 0
     moved: dict[int, Identity] = {}  # msgspec copies it
+    thresholds: LifecycleThresholds = LifecycleThresholds()

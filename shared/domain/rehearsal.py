@@ -31,4 +31,4 @@ class Rehearsal(Scoring):
 
     def next_review(self, rows: Rows, now: Millis) -> Slots:
         """Return the mark (n,) of each customer's next snapshot or label, the sooner."""
-        return next_due(rows, now, self._policy)
+        return next_due(rows, now, self.policy)

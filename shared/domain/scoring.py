@@ -78,6 +78,8 @@ class Scoring:
     ----------
     model
         The model in use.
+    policy
+        Horizons, and the thresholds in force.
     is_read
         Whether anybody reads scores, and states are to become durable.
 
@@ -88,7 +90,7 @@ class Scoring:
     def __init__(self, table: CustomerTable, policy: Policy, model: Served) -> None:
         self.model = model
         self._table = table
-        self._policy = policy
+        self.policy = policy
 
     def score(self, step: Step, told: Mask | None = None) -> Floats:
         """Score customers, move their stages, and emit what changed.
@@ -112,7 +114,7 @@ class Scoring:
 
     def next_review(self, rows: Rows, now: Millis) -> Slots:
         """Return the mark (n,) at which each customer is scored next when nothing happens."""
-        return next_review(rows, now, self._policy)
+        return next_review(rows, now, self.policy)
 
     def rescore(self, step: Step, told: Mask | None = None) -> Mask:
         """Emit the scores that changed or are ``told``, without moving a stage; return which."""
@@ -125,7 +127,7 @@ class Scoring:
 
     def _move_stages(self, step: Step, risk: Floats) -> None:
         rows = step.rows
-        after, reason = lifecycle.next_stage(rows, step.now, risk, self._policy)
+        after, reason = lifecycle.next_stage(rows, step.now, risk, self.policy)
         moved = np.flatnonzero(after != rows["stage"])
         if not len(moved):
             return
@@ -167,7 +169,7 @@ class Scoring:
         rows, now, indices = step.rows[which], step.now[which], step.indices[which].tolist()
         reasons = explain(self.model.scorer, features)
         said = foretell(self.model.scorer, features, risk, rows)
-        forecasts = (said.closed, said.churn, said.spend, worth(said, rows, self._policy))
+        forecasts = (said.closed, said.churn, said.spend, worth(said, rows, self.policy))
         plain = zip(
             now.tolist(), risk.tolist(), features.tolist(), reasons,
             np.stack(forecasts, axis=1).tolist(),

@@ -53,6 +53,7 @@ EVENTS: Final[dict[str, type[Struct]]] = {
 CONTROL: Final[dict[str, type[Struct]]] = {
     "tenure.tick": events.Tick,
     "tenure.model": events.ModelActivated,
+    "tenure.thresholds": events.ThresholdsSet,
 }
 
 #: Attributes by the CloudEvents Kafka binding in binary mode.

@@ -11,10 +11,12 @@ from pathlib import Path
 class Running:
     """A `tenure` command in a process of its own; what it starts is known by its TMPDIR."""
 
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, output: str = "output", **environment: str
+    ) -> None:
         self.temporary = folder / "tmp"
         self.temporary.mkdir(exist_ok=True)
-        self._output = (folder / "output").open("w+")
+        self._output = (folder / output).open("w+")
         self.process = subprocess.Popen(
             [sys.executable, "-c", "from services.cli import main; main()", *arguments],
             cwd=folder,

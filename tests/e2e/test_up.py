@@ -32,7 +32,8 @@ class Up:
         self.folder = folder
         self.ports = {name: free_port() for name in ("ingest", "scorer", "campaigner")}
         self.arguments = ("up", "--data-dir", str(folder / "data"), "--broker-port")
-        self.arguments += (str(free_port()),)
+        self.broker = f"127.0.0.1:{free_port()}"
+        self.arguments += (self.broker.rpartition(":")[2],)
         ports = {f"TENURE_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
         self._environment = {**ports, "TENURE_TICK_AFTER_S": "1"}
 
@@ -74,6 +75,21 @@ class Up:
             return False
         return answer.status_code == 202
 
+    def tenure(self, *arguments: str) -> str:
+        """Return what a command prints that is run beside it."""
+        environment = self._environment | {"TENURE_KAFKA_BOOTSTRAP_SERVERS": self.broker}
+        running = Running(self.folder, *arguments, output="beside", **environment)
+        try:
+            assert running.process.wait(60) == 0, running.output()
+            return running.output()
+        finally:
+            running.close()
+
+    def thresholds(self) -> list[Any]:
+        """Return the thresholds that the scorer's partitions go by."""
+        status = self.get("scorer", "/status")
+        return [each["thresholds"] for each in status["partitions"].values()] if status else []
+
     def visits(self, customer: str) -> int:
         """Return how many purchases a customer's profile holds."""
         profile = self.get("campaigner", f"/v1/customers/{customer}")
@@ -107,15 +123,20 @@ def test_a_posted_event_is_in_the_profile_soon_and_time_goes_on(up: Up) -> None:
         until(lambda: up.now() > before, 30)
 
 
-def test_it_stops_when_asked_and_remembers(up: Up) -> None:
+def test_it_stops_when_asked_and_remembers(up: Up, tmp_path: Path) -> None:
     with up.running() as running:
         assert up.post("c-1", 1)
         until(lambda: up.visits("c-1") == 1, 20)
+        (tmp_path / "thresholds.yaml").write_text("markets: {GB: {onboarding_days: 30}}")
+        assert "the log of 4 partitions" in up.tenure("thresholds", "apply", "thresholds.yaml")
+        until(lambda: all("GB" in each["markets"] for each in up.thresholds()), 20)
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(60) == 0
         assert "Stopped" in running.output()
         running.leaves_nothing()
     with up.running():
+        assert all("GB" in each["markets"] for each in up.thresholds())
+        assert "GB" in up.tenure("thresholds", "show")
         assert up.visits("c-1") == 1
         assert up.post("c-1", 1)
         until(lambda: up.counted("duplicates") == 1, 20)  # known since before the stop

@@ -20,6 +20,7 @@ from tests.unit.domain.histories import (
     purchase,
     record,
     served,
+    thresholds,
     tick,
     usage,
 )
@@ -45,7 +46,7 @@ happenings = st.builds(
     kind=st.sampled_from(
         ["purchase"] * 4
         + ["usage", "refund", "closed", "activated", "consent_given", "contact", "cost"]
-        + ["tick", "model", "model", "far"]
+        + ["tick", "model", "model", "far", "moved_to_market", "thresholds"]
     ),
     number=st.integers(0, 30),
 )
@@ -62,6 +63,10 @@ def to_event(one: Happening, at: int) -> Json:
         "cost": lambda: cost(who, at, 0.07, name),
         "tick": lambda: tick(at),
         "model": lambda: activation(at, one.number % 5),
+        "moved_to_market": lambda: account(who, at, "activated", name, market=f"m{one.number % 3}"),
+        "thresholds": lambda: thresholds(
+            at, one.number, m1={"onboarding_days": one.number + 1.0}, m2={"decline_risk": 0.3}
+        ),
         "far": lambda: purchase(who, at + DAY_MS, 1.0, name),
     }
     made = makers.get(one.kind)

@@ -77,6 +77,12 @@ def activation(at: int, version: int) -> Json:
     return event("model", at, None, {"model": "churn", "version": version})
 
 
+def thresholds(at: int, version: int, **markets: Json) -> Json:
+    """Return a control event: built-in thresholds, and for some markets others."""
+    data = {"by": "tests", "version": version, "markets": markets}
+    return event("thresholds", at, None, data)
+
+
 def record(offset: int, events: Iterable[Json], timestamp: int) -> Record:
     return Record(offset, timestamp, json.dumps(list(events)).encode())
 

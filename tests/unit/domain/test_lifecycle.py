@@ -15,6 +15,7 @@ from shared.domain.features import fold_activity
 from shared.domain.lifecycle import REASONS, STAGES, TRANSITIONS, next_stage, use_ratio
 from shared.domain.outputs import Transition
 from shared.domain.policy import DAY_MS, SLOT_MS, Policy
+from shared.domain.thresholds import LifecycleThresholds, Thresholds
 from tests.unit.domain.happenings import MODELS, Happening, elsewhere, histories, to_records
 from tests.unit.domain.histories import (
     HOUR_MS,
@@ -32,6 +33,7 @@ from tests.unit.domain.histories import (
 )
 
 WEEK = 7 * DAY_MS
+DEFAULT = Thresholds()
 
 
 def moves(events: list[Json], policy: Policy = POLICY) -> list[Transition]:
@@ -90,8 +92,8 @@ def test_a_steady_customer_grows_up_and_then_falls_silent() -> None:
     path = [found[0].before, *(move.after for move in found)]
     assert path[:4] == ["prospect", "onboarding", "growth", "maturity"]
     assert path[-2:] == ["dormant", "lapsed"]
-    assert found[1].at == T0 + POLICY.onboarding_days * DAY_MS
-    assert found[2].at == T0 + POLICY.growth_days * DAY_MS
+    assert found[1].at == T0 + round(DEFAULT.onboarding_days * DAY_MS)
+    assert found[2].at == T0 + round(DEFAULT.growth_days * DAY_MS)
 
 
 def test_a_transition_says_how_long_the_former_stage_took() -> None:
@@ -108,7 +110,7 @@ def test_a_review_comes_before_the_event_that_moves_time_past_it() -> None:
     path = ["onboarding", "decline", "dormant", "lapsed", "won_back"]
     assert [move.after for move in found] == path
     assert [move.at for move in found[1:]] == [
-        T0 + POLICY.onboarding_days * DAY_MS,
+        T0 + round(DEFAULT.onboarding_days * DAY_MS),
         mark_after(T0 + 21 * DAY_MS),
         mark_after(T0 + 28 * DAY_MS),
         back,
@@ -158,7 +160,7 @@ def test_a_return_wins_back_once() -> None:
     won = found[stages.index("won_back")]
     assert (won.before, won.at, won.reason) == ("lapsed", back, "active again after lapsing")
     after = found[stages.index("won_back") + 1]
-    assert after.at >= back + POLICY.onboarding_days * DAY_MS
+    assert after.at >= back + round(DEFAULT.onboarding_days * DAY_MS)
     assert after.after in {"growth", "maturity", "decline"}
 
 
@@ -215,8 +217,9 @@ policies = st.builds(
     lambda horizon, onboarding, growth: replace(
         POLICY,
         horizon_ms=horizon * DAY_MS,
-        onboarding_days=onboarding,
-        growth_days=onboarding + growth,
+        thresholds=LifecycleThresholds(
+            default=Thresholds(onboarding_days=onboarding, growth_days=onboarding + growth)
+        ),
     ),
     st.sampled_from([1, 7, 28]),
     st.sampled_from([1, 7, 21]),
@@ -330,7 +333,7 @@ def test_risk_around_the_threshold_does_not_flap(risks: list[float]) -> None:
 def test_few_visits_say_nothing_about_falling_use() -> None:
     row = steady(visits=3)
     row["decay30"] = 0.01
-    assert use_ratio(row, row["last_at"] + DAY_MS)[0] < POLICY.decline_ratio
+    assert use_ratio(row, row["last_at"] + DAY_MS)[0] < DEFAULT.decline_ratio
     assert stage_at(row, 0.1) != lifecycle.DECLINE
 
 

@@ -1,0 +1,129 @@
+"""`tenure thresholds`: where a stage of the lifecycle ends and another begins, for each market."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.commands.thresholds_file import read_thresholds
+from shared.domain.errors import TenureError
+from shared.domain.events import ThresholdsData, ThresholdsSet
+from shared.domain.thresholds import LifecycleThresholds, Thresholds
+from shared.settings import Settings, load_settings
+
+app = typer.Typer(help="Show and set where the stages of the lifecycle end.", no_args_is_help=True)
+
+_TIMEOUT_S = 10.0
+#: A partition whose history is being replayed is behind the clock; its time must stay there.
+_MOVES_NOTHING = datetime(1970, 1, 2, tzinfo=UTC)
+
+
+class ScorerUnreachableError(TenureError):
+    """No scorer answers."""
+
+
+@app.command()
+def apply(
+    file: Annotated[Path, typer.Argument(help="YAML with `default` and `markets`.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why; kept in the log.")] = "",
+    check: Annotated[bool, typer.Option("--check", help="Only look for errors.")] = False,
+) -> None:
+    """Let other thresholds hold, from one place of every partition's log on."""
+    now = time.time_ns() // 1_000_000
+    thresholds = read_thresholds(file, version=now)
+    if check:
+        typer.echo(f"{file} is valid: the default, and {len(thresholds.markets)} markets")
+        return
+    from shared.adapters.control_log import tell_every_partition
+
+    told = asyncio.run(tell_every_partition(load_settings(), control_event(thresholds, reason)))
+    typer.echo(
+        f"Version {now} is in the log of {told} partitions. A customer's stage follows with the "
+        "next event, or within a day."
+    )
+
+
+@app.command()
+def show(
+    *,
+    url: Annotated[
+        str | None, typer.Option(help="A scorer's address [default: the settings'].")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Show the thresholds that a scorer's partitions go by."""
+    held = in_force(_status(url or _address(load_settings())))
+    if as_json:
+        typer.echo(msgspec.json.encode(held).decode())
+        return
+    if not held:
+        typer.echo("The scorer owns no partition now. Ask another, with --url")
+        return
+    newest = max(held.values(), key=lambda each: each.version)
+    behind = [number for number, each in held.items() if each.version < newest.version]
+    _print(newest)
+    if behind:
+        typer.echo(f"Not there yet: partitions {', '.join(behind)}")
+
+
+def control_event(thresholds: LifecycleThresholds, reason: str) -> bytes:
+    """Return the control event that sets thresholds; their version says when."""
+    return msgspec.json.encode(
+        ThresholdsSet(
+            specversion="1.0",
+            id=f"thresholds/{thresholds.version}",
+            source="tenure/cli",
+            time=_MOVES_NOTHING,
+            data=ThresholdsData(
+                thresholds.version,
+                thresholds.default,
+                thresholds.markets,
+                by=getpass.getuser(),
+                reason=reason,
+            ),
+        )
+    )
+
+
+def in_force(status: dict[str, Any]) -> dict[str, LifecycleThresholds]:
+    """Return the thresholds of each partition that a scorer's ``/status`` tells of."""
+    return {
+        number: msgspec.convert(partition["thresholds"], LifecycleThresholds)
+        for number, partition in status["partitions"].items()
+    }
+
+
+def _address(settings: Settings) -> str:
+    return f"http://{settings.scorer_host}:{settings.scorer_port}"
+
+
+def _status(url: str) -> dict[str, Any]:
+    try:
+        answer = httpx.get(f"{url}/status", timeout=_TIMEOUT_S, trust_env=False).raise_for_status()
+    except httpx.HTTPError as error:
+        raise ScorerUnreachableError(
+            f"no scorer at {url}: {error}. Start one, or name another with --url"
+        ) from None
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def _print(held: LifecycleThresholds) -> None:
+    columns = {"default": held.default, **held.markets}
+    table = Table("threshold", *columns, box=None, pad_edge=False)
+    for name in Thresholds.__struct_fields__:
+        table.add_row(name, *(f"{getattr(each, name):g}" for each in columns.values()))
+    Console().print(table)
+    since = datetime.fromtimestamp(held.version / 1000, UTC)
+    typer.echo(f"Set {since:%Y-%m-%d %H:%M} UTC" if held.version else "Built in; none was set")
