@@ -218,8 +218,8 @@ CAMPAIGNER_LAG: Final = Gauge("tenure_campaigner_lag_records", "Records behind t
 CAMPAIGNER_CUSTOMERS: Final = Gauge(
     "tenure_campaigner_customers", "Customers in the read model", ["stage"]
 )
-#: A campaign's effect, by `campaign`; the same from every campaigner. Uplift has a `bound`
-#: (estimate, low, high), and none while too few are measured.
+#: A campaign's effect, by `campaign` (`*` for all together); the same from every campaigner. Uplift
+#: has a `bound` (estimate, low, high), and none while too few are measured.
 CAMPAIGNER_UNITS: Final = Gauge(
     "tenure_campaigner_enrolled_customers", "Customers enrolled, by arm", ["campaign", "arm"]
 )
@@ -229,6 +229,16 @@ CAMPAIGNER_MEASURED: Final = Gauge(
 CAMPAIGNER_OPTED_OUT: Final = Gauge(
     "tenure_campaigner_opted_out_customers",
     "Of those measured, with consent withdrawn",
+    ["campaign", "arm"],
+)
+CAMPAIGNER_ACCEPTED: Final = Gauge(
+    "tenure_campaigner_accepted_customers",
+    "Of those measured, who accepted an offer",
+    ["campaign", "arm"],
+)
+CAMPAIGNER_COMPLAINED: Final = Gauge(
+    "tenure_campaigner_complained_customers",
+    "Of those measured, who complained",
     ["campaign", "arm"],
 )
 CAMPAIGNER_UPLIFT: Final = Gauge(
@@ -241,6 +251,11 @@ CAMPAIGNER_MARGIN_UPLIFT: Final = Gauge(
     "Margin per customer, treatment less control, reporting currency",
     ["campaign", "bound"],
 )
+CAMPAIGNER_CLV_UPLIFT: Final = Gauge(
+    "tenure_campaigner_clv_uplift_currency",
+    "Lifetime value per customer, treatment less control, reporting currency",
+    ["campaign", "bound"],
+)
 CAMPAIGNER_COST: Final = Gauge(
     "tenure_campaigner_cost_currency", "Cost of measured contacts, reporting currency", ["campaign"]
 )
@@ -248,6 +263,14 @@ CAMPAIGNER_BALANCE: Final = Gauge(
     "tenure_campaigner_balance_p_ratio",
     "Whether the arms are as large as meant; below .001 they are not",
     ["campaign"],
+)
+#: Each of several offers of a campaign, by `campaign` and `offer`: how many got it and are
+#: measured, and how many of them accepted it.
+CAMPAIGNER_OFFERED: Final = Gauge(
+    "tenure_campaigner_offered_customers", "Measured, who got an offer", ["campaign", "offer"]
+)
+CAMPAIGNER_OFFER_ACCEPTED: Final = Gauge(
+    "tenure_campaigner_offer_accepted_customers", "Of these, who accepted", ["campaign", "offer"]
 )
 #: What is left of a budget in its present period, by `scope` (all, campaign/NAME) and `span`.
 CAMPAIGNER_BUDGET_LEFT: Final = Gauge(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 _DAY_MS: Final = 24 * 3600 * 1000
@@ -91,6 +91,14 @@ RETENTION_TRIGGERS: Final = Topic(
     "The public contract: one CloudEvent a record, by the CloudEvents Kafka binding",
     config=_log(7),
 )
+
+
+def own_triggers(campaign: str) -> Topic:
+    """Return the topic of a campaign that has one of its own: as `RETENTION_TRIGGERS`."""
+    text = f"The triggers of {campaign}, by the CloudEvents Kafka binding"
+    return replace(RETENTION_TRIGGERS, name=f"{RETENTION_TRIGGERS.name}.{campaign}", text=text)
+
+
 CAMPAIGN_DECISIONS: Final = Topic(
     "campaign-decisions", "customer", "Every crossing and what became of it", config=_log(30)
 )

@@ -14,9 +14,12 @@ from shared.domain.conditions import (
     AllOf,
     AnyOf,
     Between,
+    Bought,
     Condition,
+    Consented,
     Not,
     OneOf,
+    Uses,
 )
 from shared.domain.outputs import Stage
 
@@ -53,12 +56,33 @@ class WhereModel(Model):
     margin: RangeModel | None = None
     clv: RangeModel | None = None
     balance: RangeModel | None = None
+    risk_rise_7d: RangeModel | None = None
+    risk_rise_30d: RangeModel | None = None
+    usage_ratio: RangeModel | None = None
+    expected_spend: RangeModel | None = None
+    expected_visits: RangeModel | None = None
+    complaints: RangeModel | None = None
+    complaint_days: RangeModel | None = None
+    overdue_days: RangeModel | None = None
+    payments_failed: RangeModel | None = None
+    notice_days: RangeModel | None = None
+    rating: RangeModel | None = None
+    accepted: RangeModel | None = None
+    contacts: RangeModel | None = None
+    recharge_days: RangeModel | None = None
+    days_since_recharge: RangeModel | None = None
     stage: Annotated[list[Stage], Field(min_length=1)] | None = None
+    segment: Values | None = None
+    rfm: Values | None = None
+    status: Values | None = None
     plan: Values | None = None
     brand: Values | None = None
     market: Values | None = None
     acquisition_source: Values | None = None
     attributes: dict[Label, Values] | None = None
+    product: Values | None = None
+    usage: dict[Label, RangeModel] | None = None
+    consent: Annotated[list[Consent], Field(min_length=1)] | None = None
     all: Annotated[list[WhereModel], Field(min_length=1)] | None = None
     any: Annotated[list[WhereModel], Field(min_length=1)] | None = None
     not_: Annotated[WhereModel | None, Field(alias="not")] = None
@@ -71,7 +95,7 @@ class WhereModel(Model):
 
     def condition(self) -> Condition:
         """Return the condition as the domain knows it."""
-        parts = (*self._measures(), *self._labels(), *self._combined())
+        parts = (*self._measures(), *self._labels(), *self._dealings(), *self._combined())
         return parts[0] if len(parts) == 1 else AllOf(parts)
 
     def _measures(self) -> list[Condition]:
@@ -85,6 +109,16 @@ class WhereModel(Model):
         ]
         own = (self.attributes or {}).items()
         return known + [OneOf(name, frozenset(values), attribute=True) for name, values in own]
+
+    def _dealings(self) -> list[Condition]:
+        parts: list[Condition] = [
+            Uses(service, each.min, each.max) for service, each in (self.usage or {}).items()
+        ]
+        if self.product:
+            parts.append(Bought(frozenset(self.product)))
+        if self.consent:
+            parts.append(Consented(frozenset(self.consent)))
+        return parts
 
     def _combined(self) -> list[Condition]:
         parts: list[Condition] = []

@@ -13,8 +13,10 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from services.campaigner.connections import open_consumer, open_producer
 from services.campaigner.ports import Message
+from shared.adapters.kafka_admin import TopicsError, topic_admin
 from shared.adapters.kafka_connection import connection
 from shared.settings import Settings
+from shared.topics import RETENTION_TRIGGERS, TOPICS
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +34,7 @@ class KafkaBus:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: KafkaProducer | None = None
+        self._declared = {each.name for each in TOPICS}
 
     def send(self, messages: Sequence[Message]) -> list[bool]:
         """Publish, and return for each message whether every in-sync replica has it."""
@@ -39,18 +42,25 @@ class KafkaBus:
         try:
             producer = self._connected()
             for message in messages:
-                futures.append(self._hand_over(producer, message))  # noqa: PERF401  # may raise
+                if self._exists(message.topic):
+                    futures.append(self._hand_over(producer, message))
+                else:  # that of another campaign keeps nobody waiting
+                    futures.append(None)
             producer.flush(timeout=2 * DELIVERY_TIMEOUT_MS / 1000)
         except KafkaError as error:
             log.warning("kafka did not take everything", error=repr(error))
-        acknowledged = [future.succeeded() for future in futures]
+        acknowledged = [future is not None and future.succeeded() for future in futures]
         acknowledged += [False] * (len(messages) - len(futures))
-        if not all(acknowledged):
+        handed_over = [future for future in futures if future is not None]
+        broke_off = len(futures) < len(messages)
+        if broke_off or not all(future.succeeded() for future in handed_over):
             self.close()  # its sequence of messages may have a hole; the next one starts anew
         return acknowledged
 
     def find(self, topic: str, since: int) -> Mapping[str, Mapping[str, str]]:
         """Return the headers of a topic's records by their ``ce_id``.
+
+        Those of campaigns that have a topic of their own are found with the shared one.
 
         Raises
         ------
@@ -72,6 +82,18 @@ class KafkaBus:
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.close(timeout=1)
+
+    def _exists(self, topic: str) -> bool:
+        """Tell whether a topic can be written to; a campaign's own is made when it is needed."""
+        if topic not in self._declared:
+            try:
+                with topic_admin(self._settings) as admin:
+                    admin.ensure_own([topic.removeprefix(f"{RETENTION_TRIGGERS.name}.")])
+            except TopicsError as error:
+                log.error("no topic for a campaign's triggers", topic=topic, reason=str(error))  # noqa: TRY400  # it says all there is
+                return False
+            self._declared.add(topic)
+        return True
 
     def _connected(self) -> KafkaProducer:
         if self._producer is None:
@@ -99,9 +121,13 @@ class KafkaBus:
 
 
 def _seek_since(consumer: KafkaConsumer, topic: str, since: int) -> dict[TopicPartition, int]:
-    """Assign a topic from a time on, and return where it ends now."""
-    numbers = consumer.partitions_for_topic(topic) or ()
-    partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+    """Assign a topic, and those of its own below it, from a time; return where they end now."""
+    names = [each for each in consumer.topics() if each == topic or each.startswith(f"{topic}.")]
+    partitions = [
+        TopicPartition(name, number)
+        for name in sorted(names)
+        for number in sorted(consumer.partitions_for_topic(name) or ())
+    ]
     consumer.assign(partitions)
     ends: dict[TopicPartition, int] = consumer.end_offsets(partitions)
     found = consumer.offsets_for_times(dict.fromkeys(partitions, max(since, 0)))

@@ -99,8 +99,9 @@ def parse_campaigns(content: bytes, name: str = "campaigns") -> CampaignBook:
     problems = document.twice + document.namesakes() + [document.problem(each) for each in errors]
     if model is None or problems:
         raise CampaignFileError(name, sorted(problems))
-    campaigns = tuple(_versioned(each.campaign()) for each in model.campaigns)
-    return CampaignBook(_hash(content), campaigns, model.guard_rails.rails())
+    rails = model.guard_rails.rails()
+    campaigns = tuple(_versioned(each.campaign(rails.time_zone)) for each in model.campaigns)
+    return CampaignBook(_hash(content), campaigns, rails)
 
 
 def _validate(value: object) -> tuple[CampaignsModel | None, list[ErrorDetails]]:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from datetime import datetime
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from services.campaigner.audience_model import AudienceModel
-from services.campaigner.campaign_values import Duration, Model, Name, Share, Word, wrong
+from services.campaigner.campaign_values import (
+    Duration,
+    Model,
+    Name,
+    Share,
+    Word,
+    epoch,
+    moment,
+    wrong,
+)
 from services.campaigner.trigger_model import TriggerModel
 from shared.domain.budgets import Budget
 from shared.domain.campaigns import Campaign, Expected, GuardRails, State
+from shared.domain.offers import By, Good, Offer, Offers
 from shared.domain.quiet_hours import QuietHours, known_zone
 
 _HOURS: Final = r"([01]\d|2[0-3]):(00|15|30|45)-([01]\d|2[0-3]):(00|15|30|45)"
@@ -53,6 +64,35 @@ class ExpectedModel(Model):
         return Expected(self.uplift, self.acceptance, self.cost_per_acceptance, self.minimum_gain)
 
 
+class OfferModel(Model):
+    """One of several offers."""
+
+    name: Word
+    cost_per_acceptance: Money = 0.0
+
+
+class OffersModel(Model):
+    """``offers``: several, of which each customer gets the one that promises most."""
+
+    choices: Annotated[list[OfferModel], Field(min_length=2, max_length=20)]
+    learns_from: Good = "accepted"
+    explore: Share = 0.2
+    by: By | None = None
+
+    @field_validator("choices")
+    @classmethod
+    def _differ(cls, value: list[OfferModel]) -> list[OfferModel]:
+        names = [each.name for each in value]
+        if twice := sorted({each for each in names if names.count(each) > 1}):
+            raise wrong(f"{', '.join(twice)} more than once", "Give each offer its own name")
+        return value
+
+    def offers(self) -> Offers:
+        """Return them as the domain knows them."""
+        choices = tuple(Offer(each.name, each.cost_per_acceptance) for each in self.choices)
+        return Offers(choices, self.learns_from, self.explore, self.by)
+
+
 class GuardRailsModel(Model):
     """``guard_rails``: what holds for all campaigns of the file together."""
 
@@ -65,6 +105,8 @@ class GuardRailsModel(Model):
     rates: dict[Word, Count] = Field(default_factory=dict)
     approval: bool = False
     author: Author | None = None
+    control: Share = 0.0
+    window: Duration = "28d"  # type: ignore[assignment]  # validated like what a file holds
 
     @field_validator("time_zone")
     @classmethod
@@ -72,6 +114,11 @@ class GuardRailsModel(Model):
         if not known_zone(value):
             raise wrong("no such time zone", "Write a name of the tz database: `Europe/London`")
         return value
+
+    @field_validator("window")
+    @classmethod
+    def _measures(cls, value: int) -> int:
+        return _long_enough(value)
 
     @field_validator("quiet_hours")
     @classmethod
@@ -97,7 +144,15 @@ class GuardRailsModel(Model):
             rates=self.rates,
             approval=self.approval,
             author=self.author,
+            control=self.control,
+            window_ms=self.window,
         )
+
+
+def _long_enough(window: int) -> int:
+    if window == 0:
+        raise wrong("no effect could show", "Write e.g. `28d`")
+    return window
 
 
 def _quiet(text: str) -> QuietHours:
@@ -114,7 +169,8 @@ class CampaignModel(Model):
     trigger: TriggerModel
     audience: AudienceModel = AudienceModel()
     channel: Word
-    offer: Word
+    offers: OffersModel | None = None
+    offer: Word | None = None
     control: Share = 0.1
     cool_down: Duration = "30d"  # type: ignore[assignment]  # validated like what a file holds
     valid_for: Duration = "1h"  # type: ignore[assignment]
@@ -128,6 +184,10 @@ class CampaignModel(Model):
     transactional: bool = False
     budget: BudgetModel | None = None
     approval: bool = False
+    cost_per_acceptance: Money = 0.0
+    starts: datetime | None = None
+    ends: datetime | None = None
+    topic: Literal["shared", "own"] = "shared"
 
     @field_validator("budget")
     @classmethod
@@ -148,12 +208,37 @@ class CampaignModel(Model):
     @field_validator("window")
     @classmethod
     def _measures(cls, value: int) -> int:
-        if value == 0:
-            raise wrong("no effect could show", "Write e.g. `28d`")
+        return _long_enough(value)
+
+    @field_validator("starts", "ends", mode="before")
+    @classmethod
+    def _is_a_time(cls, value: object) -> object:
+        return value if value is None else moment(value)
+
+    @field_validator("offer")
+    @classmethod
+    def _is_one_or_several(cls, value: str | None, info: ValidationInfo) -> str | None:
+        several = info.data.get("offers", True)  # what is wrong with them is told of them
+        if value is None and several is None:
+            remedy = "Write e.g. `offer: ten-percent-off`, or several below `offers:`"
+            raise wrong("missing", remedy)
+        if value is not None and several is not None and several is not True:
+            raise wrong("one offer, and several", "Leave out `offer`, or `offers`")
         return value
 
-    def campaign(self) -> Campaign:
-        """Return the campaign as the domain knows it, its version still empty."""
+    @field_validator("ends")
+    @classmethod
+    def _comes_after(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        starts, ends = epoch(info.data.get("starts"), "UTC"), epoch(value, "UTC")
+        if starts is not None and ends is not None and starts >= ends:
+            raise wrong("it would end before it begins", "Exchange starts and ends")
+        return value
+
+    def campaign(self, zone: str) -> Campaign:
+        """Return the campaign as the domain knows it, its version still empty.
+
+        Days without a zone of their own begin where the clocks show ``zone``.
+        """
         return Campaign(
             name=self.name,
             version="",
@@ -161,7 +246,12 @@ class CampaignModel(Model):
             trigger=self.trigger.trigger(),
             audience=self.audience.audience(),
             channel=self.channel,
-            offer=self.offer,
+            offer=self.offer or "",
+            offers=None if self.offers is None else self.offers.offers(),
+            cost_per_acceptance=self.cost_per_acceptance,
+            starts=epoch(self.starts, zone),
+            ends=epoch(self.ends, zone),
+            own_topic=self.topic == "own",
             control=self.control,
             cool_down_ms=self.cool_down,
             valid_for_ms=self.valid_for,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import date, datetime
 from typing import Annotated, Final
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -52,8 +54,43 @@ EXAMPLES: Final = {
     "p_churn": "{min: 0.5}",
     "p_closed": "{min: 0.5}",
     "acquisition_source": "[partner]",
+    "risk_rise_7d": "{min: 0.2}",
+    "risk_rise_30d": "{min: 0.2}",
+    "usage_ratio": "{max: 0.5}",
+    "expected_spend": "{min: 20}",
+    "expected_visits": "{min: 2}",
+    "complaints": "{max: 0}",
+    "complaint_days": "{min: 14}",
+    "overdue_days": "{min: 3}",
+    "payments_failed": "{min: 1}",
+    "notice_days": "{max: 30}",
+    "rating": "{min: 8}",
+    "accepted": "{min: 1}",
+    "contacts": "{max: 5}",
+    "recharge_days": "{max: 30}",
+    "days_since_recharge": "{min: 20}",
+    "segment": "[champions]",
+    "rfm": "[555, 554]",
+    "status": "[renewed]",
+    "product": "[phone]",
+    "usage": "{data: {min: 100}}",
+    "rises_to": "{balance: 100}",
+    "falls_below": "{usage_ratio: 0.5}",
+    "rearm_at": "0.8",
+    "service": "data",
+    "event": "complaint",
+    "of": "phone",
+    "anniversary": "first_activity",
     "channel": "sms",
     "offer": "ten-percent-off",
+    "offers": "{choices: [{name: ten-percent-off}, {name: extra-data}]}",
+    "choices": "[{name: ten-percent-off}, {name: extra-data}]",
+    "learns_from": "accepted",
+    "explore": "20%",
+    "by": "plan",
+    "starts": "2026-01-31",
+    "ends": "2026-03-01",
+    "topic": "own",
     "control": "10%",
     "cool_down": "30d",
     "valid_for": "1h",
@@ -116,6 +153,23 @@ def mark(value: float) -> float:
         below, above = int(marks) / MARKS_PER_UNIT, (int(marks) + 1) / MARKS_PER_UNIT
         raise wrong(f"{value} is not a multiple of 0.05", f"Write {below} or {above}")
     return round(marks) / MARKS_PER_UNIT
+
+
+def moment(value: object) -> datetime:
+    """Return a time as YAML has it: a day, or a day and a time."""
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day)  # noqa: DTZ001  # `epoch` knows where
+    raise wrong("not a day", "Write e.g. `2026-01-31` or `2026-01-31T08:00:00Z`")
+
+
+def epoch(at: datetime | None, zone: str) -> int | None:
+    """Return a time in epoch milliseconds; without a zone it is where the clocks show ``zone``."""
+    if at is None:
+        return None
+    placed = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone))
+    return round(placed.timestamp() * 1000)
 
 
 Duration = Annotated[int, BeforeValidator(_duration)]

@@ -115,13 +115,15 @@ def list_campaigns(*, url: Url = None, key: Key = None, as_json: AsJson = False)
 
 @campaigns.command()
 def report(
-    name: Annotated[str, typer.Argument(help="The campaign.", show_default=False)],
+    name: Annotated[
+        str | None, typer.Argument(help="The campaign [default: all together]", show_default=False)
+    ] = None,
     *,
     url: Url = None,
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a campaign achieved: both arms, uplift, cost and return."""
+    """Say what a campaign achieved, or all together: both arms, uplift, cost and return."""
     with closing(open_client(url, key)) as client:
         found = client.report(name)
     if as_json:

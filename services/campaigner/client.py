@@ -59,8 +59,10 @@ class OperatorClient:
         """Return the campaigns in force, with their decisions by outcome."""
         return self._get("/v1/campaigns")
 
-    def report(self, campaign: str) -> dict[str, Any]:
-        """Return what a campaign achieved."""
+    def report(self, campaign: str | None) -> dict[str, Any]:
+        """Return what a campaign achieved, or what all of them did together."""
+        if campaign is None:
+            return self._get("/v1/report")
         return self._get(f"/v1/campaigns/{quote(campaign, safe='')}/report")
 
     def read(self, what: str, **query: str | int | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from services.campaigner.campaign_file import CampaignBook
 from services.campaigner.ports import Clock, Store
 from shared import metrics
 from shared.adapters.sql.campaign_queries import CampaignQueries
-from shared.domain.campaign_report import CampaignReport, report_on
+from shared.domain.campaign_report import CampaignReport, reports_on
 from shared.domain.campaign_state import Lease
 from shared.domain.uplift import Interval
 
@@ -29,8 +29,13 @@ _OF_EFFECTS: Final = (
     metrics.CAMPAIGNER_UNITS,
     metrics.CAMPAIGNER_MEASURED,
     metrics.CAMPAIGNER_OPTED_OUT,
+    metrics.CAMPAIGNER_ACCEPTED,
+    metrics.CAMPAIGNER_COMPLAINED,
+    metrics.CAMPAIGNER_OFFERED,
+    metrics.CAMPAIGNER_OFFER_ACCEPTED,
     metrics.CAMPAIGNER_UPLIFT,
     metrics.CAMPAIGNER_MARGIN_UPLIFT,
+    metrics.CAMPAIGNER_CLV_UPLIFT,
     metrics.CAMPAIGNER_COST,
     metrics.CAMPAIGNER_BALANCE,
 )
@@ -95,8 +100,8 @@ class Gauges:
         """Set what each campaign has achieved."""
         for each in _OF_EFFECTS:
             each.clear()
-        for name, sums in self._queries.unit_sums().items():
-            _show(report_on(name, sums))
+        for report in reports_on(self._queries.unit_sums()):
+            _show(report)
 
     def measure_budgets(self) -> None:
         """Set what is left of each budget."""
@@ -129,8 +134,14 @@ def _show(report: CampaignReport) -> None:
         metrics.CAMPAIGNER_UNITS.labels(name, arm).set(found.enrolled)
         metrics.CAMPAIGNER_MEASURED.labels(name, arm).set(found.measured)
         metrics.CAMPAIGNER_OPTED_OUT.labels(name, arm).set(found.opted_out)
+        metrics.CAMPAIGNER_ACCEPTED.labels(name, arm).set(found.accepted)
+        metrics.CAMPAIGNER_COMPLAINED.labels(name, arm).set(found.complained)
+    for offer in report.offers:
+        metrics.CAMPAIGNER_OFFERED.labels(name, offer.offer).set(offer.treatment.measured)
+        metrics.CAMPAIGNER_OFFER_ACCEPTED.labels(name, offer.offer).set(offer.treatment.accepted)
     _show_interval(metrics.CAMPAIGNER_UPLIFT, name, report.retention, 1.0)
     _show_interval(metrics.CAMPAIGNER_MARGIN_UPLIFT, name, report.margin, math.inf)
+    _show_interval(metrics.CAMPAIGNER_CLV_UPLIFT, name, report.clv, math.inf)
     metrics.CAMPAIGNER_COST.labels(name).set(report.cost)
     metrics.CAMPAIGNER_BALANCE.labels(name).set(report.balance.p_value)
 

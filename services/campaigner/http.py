@@ -31,8 +31,8 @@ from shared.adapters.http import PROBLEM_HANDLERS, ProblemError, problem_respons
 from shared.adapters.sql.campaign_queries import CampaignQueries, StoredDecision
 from shared.domain.base_report import By, group
 from shared.domain.campaign_outputs import Outcome
-from shared.domain.campaign_report import CampaignReport, report_on
-from shared.domain.controls import UNCONTROLLED, Controls
+from shared.domain.campaign_report import CampaignReport, report_on, reports_on
+from shared.domain.controls import ALL, UNCONTROLLED, Controls
 from shared.domain.outputs import Score
 
 _MOST: Final = 1_000
@@ -126,6 +126,11 @@ class Api:
             raise ProblemError(404, "No such campaign in force. GET /v1/campaigns lists them.")
         return _json(report_on(campaign, self._queries.unit_sums(campaign).get(campaign, [])))
 
+    def report_on_all(self) -> Response:
+        """Return what all campaigns together achieved, by the control group of all of them."""
+        reports = reports_on(self._queries.unit_sums())
+        return _json(next((one for one in reports if one.campaign == ALL), report_on(ALL, [])))
+
     def stages(self) -> Response:
         """Return how many customers are in each stage."""
         return _json(StagePage(self._queries.stages()))
@@ -165,6 +170,7 @@ def create_app(api: Api, doorkeeper: Doorkeeper, health: Health) -> FastAPI:
         ("/v1/decisions/{decision}", api.decision, StoredDecision),
         ("/v1/campaigns", api.campaigns, CampaignPage),
         ("/v1/campaigns/{campaign}/report", api.report, CampaignReport),
+        ("/v1/report", api.report_on_all, CampaignReport),
         ("/v1/stages", api.stages, StagePage),
         ("/v1/base", api.base, BasePage),
     ):

@@ -10,7 +10,7 @@ import msgspec
 from services.campaigner.ports import Message
 from shared.domain.campaign_outputs import Decision, trigger_of
 from shared.domain.outputs import DeadLetter
-from shared.topics import CAMPAIGN_DECISIONS, DEAD_LETTER, RETENTION_TRIGGERS
+from shared.topics import CAMPAIGN_DECISIONS, DEAD_LETTER, RETENTION_TRIGGERS, own_triggers
 
 SOURCE: Final = "tenure/campaigner"
 #: Bytes of an original that are kept: with its headers it stays below what producers may send.
@@ -25,7 +25,8 @@ def trigger_message(decision: Decision) -> Message:
     more = [("ce_expirytime", rfc3339(decision.expires_at))]
     headers = _headers("tenure.trigger", decision, more)
     value = msgspec.json.encode(trigger_of(decision))
-    return Message(RETENTION_TRIGGERS.name, decision.customer, value, headers)
+    topic = own_triggers(decision.campaign) if decision.own_topic else RETENTION_TRIGGERS
+    return Message(topic.name, decision.customer, value, headers)
 
 
 def decision_message(decision: Decision) -> Message:
@@ -83,6 +84,8 @@ def _headers(kind: str, decision: Decision, more: list[tuple[str, str]]) -> list
         ("ce_type", kind),
         ("ce_subject", decision.customer),
         ("ce_time", rfc3339(decision.decided_at)),
+        # For who reads the topics back: a choice that was told is not made again.
+        *([("ce_offer", decision.offer)] if decision.chosen else []),
         ("content-type", "application/json"),
         *more,
     ]

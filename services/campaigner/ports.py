@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from shared.domain.budgets import Due
 from shared.domain.campaign_state import Batch, Claimed, Lease, Settled, Waiting
+from shared.domain.offers import Learned
 from shared.domain.outputs import Score
 from shared.domain.standings import Standings
 
@@ -43,6 +44,9 @@ class Store(Protocol):
 
     def latest(self, customer: str) -> Score:
         """Return a known customer's last score."""
+
+    def learned(self, campaign: str) -> Learned:
+        """Return what is known of a campaign's offers."""
 
     def lend(self, lease: Lease, due: Due, needed: int) -> int:
         """Lend a partition more of an allowance."""

@@ -42,4 +42,5 @@ def recall(bus: Bus, since: int) -> dict[str, Told]:
 
 def _told(headers: Mapping[str, str], outcome: str) -> Told:
     made = datetime.fromisoformat(headers["ce_time"])
-    return Told(cast("Outcome", outcome), round(made.timestamp() * 1000))
+    at = round(made.timestamp() * 1000)
+    return Told(cast("Outcome", outcome), at, headers.get("ce_offer"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rich.table import Table
+from rich.text import Text
 
 _ARMS: Final = ("treatment", "control")
 #: Below this the arms are not what they were meant to be, by convention for this test.
@@ -13,7 +14,8 @@ _UNBALANCED: Final = 0.001
 
 def report_tables(report: dict[str, Any]) -> list[Table]:
     """Return the tables of a report, as the API answers it."""
-    return [_arms(report), _effects(report)]
+    offers = [_offers(report["offers"])] if report["offers"] else []
+    return [_arms(report), _effects(report), *offers]
 
 
 def share(interval: dict[str, float] | None) -> str:
@@ -35,28 +37,57 @@ def _between(interval: dict[str, float] | None, write: Any, unit: str) -> str:  
 
 def _arms(report: dict[str, Any]) -> Table:
     table = Table(
-        "arm", "enrolled", "measured", "retained", "revenue", "margin", "opted out", box=None
-    )
+        "arm", "enrolled", "measured", "retained", "revenue", "margin", "accepted", "complained",
+        "opted out", "rating", box=None,
+    )  # fmt: skip
     for name in _ARMS:
         arm = report[name]
-        rate = f"{arm['retained'] / arm['measured']:.1%}" if arm["measured"] else "-"
         amounts = (f"{arm[each]:,.2f}" for each in ("revenue", "margin"))
         counts = (f"{arm[each]:,}" for each in ("enrolled", "measured"))
-        table.add_row(name, *counts, rate, *amounts, f"{arm['opted_out']:,}")
+        told = (f"{arm[each]:,}" for each in ("accepted", "complained", "opted_out"))
+        rating = "-" if arm["rating"] is None else f"{arm['rating']:.1f} ({arm['rated']:,})"
+        table.add_row(name, *counts, _rate(arm, "retained"), *amounts, *told, rating)
     return table
+
+
+def _rate(arm: dict[str, Any], what: str) -> str:
+    return f"{arm[what] / arm['measured']:.1%}" if arm["measured"] else "-"
 
 
 def _effects(report: dict[str, Any]) -> Table:
     table = Table("per customer", "uplift", box=None)
     table.add_row("retained", share(report["retention"]))
+    table.add_row("accepted", share(report["acceptance"]))
+    table.add_row("complained", share(report["complaints"]))
     table.add_row("opted out", share(report["opt_outs"]))
     table.add_row("revenue", money(report["revenue"]))
     table.add_row("margin", money(report["margin"]))
+    table.add_row("lifetime value", money(report["clv"]))
     table.add_row("cost", f"{report['cost']:,.2f}")
-    gained, on_spend = report["incremental_margin"], report["return_on_spend"]
-    table.add_row("margin brought", "-" if gained is None else f"{gained:,.2f}")
+    table.add_row("cost per acceptance", _amount(report["cost_per_acceptance"]))
+    table.add_row("margin brought", _amount(report["incremental_margin"]))
+    table.add_row("lifetime value brought", _amount(report["incremental_clv"]))
+    on_spend = report["return_on_spend"]
     table.add_row("return on spend", "-" if on_spend is None else f"{on_spend:+.0%}")
     table.add_row("arms", _balance(report["balance"]))
+    return table
+
+
+def _amount(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.2f}"
+
+
+def _offers(found: list[dict[str, Any]]) -> Table:
+    table = Table(
+        "offer", "got it", "measured", "accepted", "retained", "retained (uplift)",
+        "margin (uplift)", "cost", box=None,
+    )  # fmt: skip
+    for each in found:
+        arm = each["treatment"]
+        counts = (f"{arm['enrolled']:,}", f"{arm['measured']:,}")
+        rates = (_rate(arm, "accepted"), _rate(arm, "retained"))
+        effects = (share(each["retention"]), money(each["margin"]))
+        table.add_row(Text(each["offer"]), *counts, *rates, *effects, f"{each['cost']:,.2f}")
     return table
 
 

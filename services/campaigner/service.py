@@ -201,7 +201,14 @@ class Campaigner:
         batch = Batch(owned.lease, owned.next_offset, owned.next_offset)
         purse = Purse(partial(self._store.lend, owned.lease))
         fold = Fold(
-            owned.standings, batch, rules, now, self._store.latest, purse=purse, told=self._told
+            owned.standings,
+            batch,
+            rules,
+            now,
+            self._store.latest,
+            purse=purse,
+            told=self._told,
+            learned=self._store.learned,
         )
         for enrolment in self._take_released(partition):
             fold.release(enrolment)

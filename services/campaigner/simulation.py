@@ -23,12 +23,14 @@ from shared.adapters.event_log import customer_partition
 from shared.adapters.kafka_connection import connection, require_access
 from shared.adapters.sql.campaign_history import decisions_between, suppressed_customers
 from shared.adapters.sql.engine import open_existing
+from shared.adapters.sql.offer_store import offer_library
 from shared.domain import outputs
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Rules
 from shared.domain.controls import Controls
 from shared.domain.errors import TenureError
 from shared.domain.events import DECODE_ERRORS
+from shared.domain.offers import Library
 from shared.domain.simulation import Made, Told, simulate, used_before
 from shared.domain.simulation_report import Simulation, compare
 from shared.settings import Settings
@@ -57,13 +59,13 @@ def run_simulation(settings: Settings, book: CampaignBook, since: int, until: in
     require_access(settings)
     with closing(_consumer(settings)) as consumer:
         partitions = _partitions(consumer, settings)
-        made, suppressed = _recorded(settings, until, len(partitions))
+        made, suppressed, library = _recorded(settings, until, len(partitions))
         rules = _rules(book, settings.control_salt, suppressed)
         used = used_before(chain.from_iterable(made.values()), since)
         for partition in partitions:
             history = _Counted(_read(consumer, partition))
             own = made[partition.partition]
-            simulated += simulate(history, own, rules, (since, until), used)
+            simulated += simulate(history, own, rules, (since, until), used, library=library)
             happened += [each for each, _ in own if since <= each.at < until]
             scores += history.count
     same, differences = compare(happened, simulated, {each.name: each for each in book.campaigns})
@@ -85,14 +87,14 @@ class _Counted:
 
 def _recorded(
     settings: Settings, until: int, partitions: int
-) -> tuple[dict[int, list[Made]], frozenset[str]]:
-    """Return decisions up to a time by the partition of their customer, and who is suppressed."""
+) -> tuple[dict[int, list[Made]], frozenset[str], Library]:
+    """Return decisions up to a time by partition, who is suppressed, and what offers were known."""
     found: dict[int, list[Made]] = defaultdict(list)
     database = open_existing(settings.database_url)
     try:
         for each in decisions_between(database, None, until):
             found[customer_partition(each.decision.customer, partitions)].append(each)
-        return found, suppressed_customers(database)
+        return found, suppressed_customers(database), offer_library(database)
     finally:
         database.dispose()
 

@@ -90,6 +90,32 @@ def uplift(
 
 
 @bench.command()
+def offers(
+    runs: Annotated[int, typer.Option(min=1, help="Campaigns to simulate of each kind.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Simulate offers whose acceptance is known: what is missed by choosing, and by lot."""
+    from services.campaigner.bench.offers import TRUTHS, measure
+
+    with Console(stderr=True).status("simulating"):
+        measured = {name: measure(*each, runs=runs) for name, each in TRUTHS.items()}
+    if as_json:
+        typer.echo(msgspec.json.encode(measured))
+        return
+    table = Table(
+        "", "customers", "accepted at best", "missed by lot", "missed by choosing",
+        "of the last tenth", "not the best known",
+    )  # fmt: skip
+    for name, seen in measured.items():
+        table.add_row(
+            name, f"{seen.customers:,}", f"{seen.best:,.0f}", f"{seen.uniform:,.0f}",
+            f"{seen.learned:,.0f} (saved {seen.uniform - seen.learned:,.0f} ± {seen.error:,.0f})",
+            f"{seen.last:,.1f}", f"at most {seen.explored:.1%}",
+        )  # fmt: skip
+    Console().print(table)
+
+
+@bench.command()
 def campaigns(
     changes: Annotated[int, typer.Option(min=1_000, help="Score changes to weigh.")] = 100_000,
     decisions: Annotated[int, typer.Option(min=1_000, help="Decisions to record.")] = 20_000,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from services.campaigner.campaign_file import read_campaigns
 from shared.adapters.kafka_admin import Difference, Report, topic_admin
 from shared.settings import load_settings
 
@@ -17,8 +18,14 @@ def topics(
     ] = False,
 ) -> None:
     """Create the topics that are missing, and say where others differ from their declaration."""
-    with topic_admin(load_settings()) as admin:
+    settings = load_settings()
+    own = [
+        each.name for each in read_campaigns(settings.campaigns_file).campaigns if each.own_topic
+    ]
+    with topic_admin(settings) as admin:
         report = admin.check() if check else admin.ensure()
+        if not check:
+            report = Report(report.created + admin.ensure_own(own), report.differences)
         if mend and not check:
             report = Report(report.created, admin.mend().differences)
     _print(report)

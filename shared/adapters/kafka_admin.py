@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +26,7 @@ from shared.adapters.kafka_connection import (
 )
 from shared.domain.errors import TenureError
 from shared.settings import Settings
-from shared.topics import CUSTOMER_EVENTS, TOPICS, Topic
+from shared.topics import CUSTOMER_EVENTS, RETENTION_TRIGGERS, TOPICS, Topic, own_triggers
 
 #: In-sync replicas that must hold a record before it counts as written. Two survive the loss of
 #: a broker; a cluster with a single replica has no more to give.
@@ -154,6 +154,16 @@ class TopicAdmin:
         missing = [topic for topic, found in self._compare() if found is None]
         created = self._create(missing) if missing else []
         return Report(created, self.check().differences)
+
+    def ensure_own(self, campaigns: Iterable[str]) -> list[str]:
+        """Create the trigger topics of campaigns that have their own; return the new ones."""
+        shared = self._settings.topic(RETENTION_TRIGGERS.name)
+        like = self._describe([shared])[shared]
+        count = like.partitions if like else self._settings.partitions
+        declared = [declare(own_triggers(each), self._settings, count) for each in campaigns]
+        found = self._describe([each.name for each in declared]) if declared else {}
+        missing = [each for each in declared if found[each.name] is None]
+        return self._create(missing) if missing else []
 
     def check(self) -> Report:
         """Report how the cluster differs from the declaration; change nothing."""

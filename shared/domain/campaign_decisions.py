@@ -6,9 +6,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from shared.domain.bandit import choose
 from shared.domain.campaign_outputs import Arm, Checked, Decision, Outcome, Told
-from shared.domain.campaigns import draw_arm
+from shared.domain.campaigns import draw_arm, left_alone
 from shared.domain.checks import CHECKS, Check, Crossing
+from shared.domain.offers import Learned
 from shared.domain.triggers import RiskOver, RiskUnder
 
 _PASSED: Final = {name: Checked(name, passed=True) for name in CHECKS}
@@ -19,8 +21,21 @@ def decide(crossing: Crossing) -> Decision:
     checks = [_run(name, check, crossing) for name, check in CHECKS.items()]
     outcome = _barred(crossing, checks)
     # After every check: who is not contacted anyway is in no experiment.
-    arm = None if outcome else draw_arm(crossing.campaign, crossing.score.customer, crossing.salt)
+    arm = None if outcome else _drawn(crossing)
     return _record(crossing, checks, outcome or ("held_out" if arm == "control" else "fired"), arm)
+
+
+def offered(decision: Decision, crossing: Crossing, learned: Learned) -> Decision:
+    """Return a decision with the offer that the customer gets, or would get if not held out.
+
+    In either arm, so that each offer has a control group of its own. What was told before stays.
+    """
+    offers = crossing.campaign.offers
+    if offers is None or decision.offer:
+        return decision
+    context = offers.context(crossing.score)
+    offer, chosen = choose(offers, learned, context, decision.id)
+    return replace(decision, offer=offer, chosen=chosen)
 
 
 def expired(decision: Decision) -> Decision:
@@ -48,12 +63,17 @@ def as_told(decision: Decision, told: Told) -> Decision:
         opens_at=None,
         waits_for=None,
         recalled=True,
+        offer=told.offer or decision.offer,
     )
 
 
 def enrolled(decision: Decision) -> bool:
     """Tell whether the decision uses up the campaign's cool-down, in either arm."""
     return decision.outcome in ("fired", "held_out")
+
+
+def _drawn(crossing: Crossing) -> Arm:
+    return draw_arm(crossing.campaign, crossing.score.customer, crossing.salt, crossing.rails)
 
 
 def _barred(crossing: Crossing, checks: list[Checked]) -> Outcome | None:
@@ -96,9 +116,18 @@ def _record(
         model=score.model,
         reasons=score.reasons,
         channel=campaign.channel,
-        offer=campaign.offer,
+        offer="" if campaign.offers else campaign.offer,
         trigger=str(trigger),
         opens_at=opens_at,
         crossed_at=crossing.crossed_at,
         waits_for=waits_for,
+        left_alone=_left_alone(crossing),
+        own_topic=campaign.own_topic,
     )
+
+
+def _left_alone(crossing: Crossing) -> bool:
+    rails, customer = crossing.rails, crossing.score.customer
+    if rails.control == 0 or crossing.campaign.transactional:
+        return False
+    return left_alone(rails, customer, crossing.salt)

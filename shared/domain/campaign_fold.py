@@ -8,11 +8,12 @@ from typing import Final
 from msgspec.structs import replace
 
 from shared.domain.budgets import MINUTE_MS, Purse
-from shared.domain.campaign_decisions import as_told, decide, withdrawn
+from shared.domain.campaign_decisions import as_told, decide, offered, withdrawn
 from shared.domain.campaign_decisions import enrolled as enrols
 from shared.domain.campaign_outputs import Decision, Told
 from shared.domain.campaign_state import Batch, Rules
 from shared.domain.campaigns import (
+    UNTOUCHED,
     Arming,
     Campaign,
     crosses,
@@ -22,10 +23,12 @@ from shared.domain.campaigns import (
     released,
 )
 from shared.domain.checks import Crossing, expected_gain
+from shared.domain.controls import ALL
+from shared.domain.offers import UNKNOWN, Learned, Tally
 from shared.domain.outputs import Cause, Score
 from shared.domain.seen import Seen
 from shared.domain.standings import Enrolment, Standings
-from shared.domain.units import achieved, unit_of
+from shared.domain.units import Unit, achieved, tally_of, unit_of, unit_of_all
 
 #: Why a customer is looked at when time alone made it due: as at any review.
 _BY_TIME: Final[Cause] = "review"
@@ -50,6 +53,8 @@ class Fold:
         What contacts are paid from; what they take is noted in the batch.
     told
         What became of decisions, by id, that the database may have forgotten.
+    learned
+        Returns what is known of a campaign's offers; asked once a batch.
 
     """
 
@@ -63,6 +68,7 @@ class Fold:
         *,
         purse: Purse | None = None,
         told: Mapping[str, Told] | None = None,
+        learned: Callable[[str], Learned] = lambda _: UNKNOWN,
     ) -> None:
         self._standings = standings
         self._batch = batch
@@ -72,6 +78,8 @@ class Fold:
         self._purse = purse or Purse()
         batch.spent = self._purse.spent
         self._told = told or {}
+        self._learned = learned
+        self._known: dict[str, Learned] = {}
         standings.wait_for(rules.campaigns)
 
     def take(self, score: Score, raw: str) -> None:
@@ -87,8 +95,7 @@ class Fold:
         """Move the partition's time: measure the units whose window ends, and do what is due."""
         self._batch.at = at
         for unit in self._standings.ended(at):
-            seen = self._standings.seen[unit.customer]
-            self._batch.outcomes[unit.customer, unit.campaign] = achieved(unit, seen)
+            self._measure(unit)
         for due_at, customer in self._standings.due(at):
             score = replace(self._profile(customer), at=due_at, cause=_BY_TIME)
             for deferred in self._standings.opening(customer, due_at):
@@ -98,12 +105,23 @@ class Fold:
     def release(self, enrolment: Enrolment) -> None:
         """Take back an enrolment that expired before its trigger left, and all that it used up."""
         customer, campaign, at = enrolment
-        before = self._standings.arming(customer, campaign)
-        self._stand(customer, campaign, before, released(before, at))
         self._standings.forget(customer, at)
-        if before.first_at == at:
-            self._standings.units.pop((customer, campaign), None)
-            self._batch.released.append(enrolment)
+        for each in (campaign, ALL):
+            before = self._standings.arming(customer, each)
+            if before is UNTOUCHED:
+                continue
+            self._stand(customer, each, before, released(before, at))
+            if before.first_at == at:
+                self._standings.units.pop((customer, each), None)
+                self._batch.released.append(Enrolment(customer, each, at))
+
+    def _measure(self, unit: Unit) -> None:
+        """Measure a unit whose window ended, and learn from it what its offer is worth."""
+        found = achieved(unit, self._standings.seen[unit.customer])
+        self._batch.outcomes[unit.customer, unit.campaign] = found
+        if unit.offer and unit.arm == "treatment":
+            key = unit.campaign, unit.context, unit.offer
+            self._batch.tallies[key] = self._batch.tallies.get(key, Tally()).plus(tally_of(found))
 
     def _profile(self, customer: str) -> Score:
         if customer in self._batch.profiles:
@@ -131,21 +149,26 @@ class Fold:
     def _crossed(self, score: Score, before: Seen | None, seen: Seen) -> list[Campaign]:
         """Return the campaigns that the score makes due, the one that has precedence first."""
         customer, due = score.customer, []
+        known = customer in self._standings.armings  # who has no entry is armed with all of them
         for campaign in self._rules.campaigns:
             trigger = campaign.trigger
-            if trigger.holds(seen):
+            holds = trigger.holds(seen)
+            if known or (holds and trigger.occasion(seen) is not None):
+                self._rearm(campaign, customer, before, seen)
+            if holds:
                 arming = self._standings.arming(customer, campaign.name)
                 if crosses(trigger, arming, before, seen, score.cause):
                     due.append(campaign)
-            # Who has no entry is armed; whom a decision waits for is not, until it is made.
-            if customer in self._standings.armings and not self._standings.waits(
-                customer, campaign.name
-            ):
-                arming = self._standings.arming(customer, campaign.name)
-                self._stand(customer, campaign.name, arming, rearmed(trigger, arming, seen))
         if len(due) > 1:  # stable: by the order of the file where nothing else tells
             due.sort(key=lambda each: (-each.priority, -(expected_gain(each, score) or 0.0)))
         return due
+
+    def _rearm(self, campaign: Campaign, customer: str, before: Seen | None, seen: Seen) -> None:
+        """Arm a customer anew, unless a decision waits: then all that happens belongs to it."""
+        arming = self._standings.arming(customer, campaign.name)
+        after = rearmed(campaign.trigger, arming, before, seen)
+        if after is not arming and not self._standings.waits(customer, campaign.name):
+            self._stand(customer, campaign.name, arming, after)
 
     def _decide_again(self, deferred: Decision, score: Score) -> None:
         """Decide about a deferred crossing, now that the quiet hours are over."""
@@ -169,6 +192,18 @@ class Fold:
             self._standings.defer(decision)
 
     def _decide(self, crossing: Crossing) -> Decision:
+        """Decide, and choose the offer where that enrols the customer."""
+        decision = self._weigh(crossing)
+        if crossing.campaign.offers is None or not enrols(decision):
+            return decision
+        return offered(decision, crossing, self._knows(crossing.campaign.name))
+
+    def _knows(self, campaign: str) -> Learned:
+        if campaign not in self._known:
+            self._known[campaign] = self._learned(campaign)
+        return self._known[campaign]
+
+    def _weigh(self, crossing: Crossing) -> Decision:
         """Decide, and pay for the contact where that makes one."""
         told = self._told and self._told.get(crossing.id)
         if told and told.concerns(crossing.score.at):
@@ -231,10 +266,22 @@ class Fold:
         if not enrols(decision):
             return
         self._standings.enrol(decision.customer, decision.at)
+        if before.first_at is None and not decision.left_alone:
+            self._watch(unit_of(decision, campaign, score))
+        if self._rules.rails.control > 0 and not campaign.transactional:
+            self._enrol_in_all(decision, score)
+
+    def _enrol_in_all(self, decision: Decision, score: Score) -> None:
+        """Make a customer's first enrolment a unit of all campaigns together."""
+        before = self._standings.arming(decision.customer, ALL)
         if before.first_at is None:
-            unit = unit_of(decision, campaign, score)
-            self._standings.watch(unit)
-            self._batch.units[unit.customer, unit.campaign] = unit
+            first = replace(before, first_at=decision.at, enrolled_at=decision.at)
+            self._stand(decision.customer, ALL, before, first)
+            self._watch(unit_of_all(decision, self._rules.rails, score))
+
+    def _watch(self, unit: Unit) -> None:
+        self._standings.watch(unit)
+        self._batch.units[unit.customer, unit.campaign] = unit
 
     def _stand(self, customer: str, campaign: str, before: Arming, after: Arming) -> None:
         """Keep where a customer stands with a campaign, unless nothing changed."""

@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 from msgspec import Struct, field
 
 from shared.domain.budgets import Charge
+from shared.domain.offers import Chosen
 from shared.domain.outputs import Identity, Reason, Stage
 
 #: What became of a crossing; each decision ends in exactly one of these, but for ``deferred``,
@@ -65,6 +66,13 @@ class Decision(Struct, frozen=True):
         What the contact used up of budgets and rates.
     recalled
         It was made, and told, before the database was restored from an older backup.
+    chosen
+        How ``offer`` was chosen, where the campaign has several; it is empty while none was.
+    own_topic
+        Whether its trigger goes to a topic of the campaign's own.
+    left_alone
+        The customer is in the control group of all campaigns together, so is no unit of this one's
+        experiment.
 
     """
 
@@ -94,6 +102,9 @@ class Decision(Struct, frozen=True):
     waits_for: str | None = None
     charges: list[Charge] = field(default_factory=list)
     recalled: bool = False
+    chosen: Chosen | None = None
+    left_alone: bool = False
+    own_topic: bool = False
 
 
 #: How far the time of a crossing may be ahead of the clock by which it is decided on.
@@ -101,10 +112,11 @@ AHEAD_MS: Final = 600_000
 
 
 class Told(NamedTuple):
-    """What became of a decision according to Kafka, and when it was made (epoch ms)."""
+    """What became of a decision according to Kafka, when it was made (epoch ms), and its offer."""
 
     outcome: Outcome
     decided_at: int
+    offer: str | None = None
 
     def concerns(self, at: int) -> bool:
         """Tell whether it is about a decision of a time, and not of one before, as numbered as it.

@@ -14,6 +14,8 @@ from shared.domain.campaign_outputs import Decision
 from shared.domain.campaigns import Arming, Campaign, GuardRails
 from shared.domain.controls import UNCONTROLLED, Controls
 from shared.domain.errors import TenureError
+from shared.domain.offers import Key as OfferKey
+from shared.domain.offers import Tally
 from shared.domain.outputs import DeadLetter, Score
 from shared.domain.standings import Enrolment
 from shared.domain.units import Achieved, Unit
@@ -54,6 +56,8 @@ class Batch:
         Enrolments that came to nothing, and with them their units.
     spent
         What contacts used up of allowances, by (scope, period); millionths.
+    tallies
+        What became known of offers, by (campaign, context, offer).
     letters
         Records that could not be read.
 
@@ -71,6 +75,7 @@ class Batch:
     outcomes: dict[tuple[str, str], Achieved] = field(default_factory=dict)
     released: list[Enrolment] = field(default_factory=list)
     spent: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    tallies: dict[OfferKey, Tally] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
 
 

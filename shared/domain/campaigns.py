@@ -28,6 +28,7 @@ from shared.domain.budgets import (
 from shared.domain.campaign_outputs import Arm
 from shared.domain.conditions import Condition
 from shared.domain.identity import hash64
+from shared.domain.offers import Offers
 from shared.domain.outputs import Cause, Stage
 from shared.domain.quiet_hours import QuietHours
 from shared.domain.seen import Seen
@@ -97,6 +98,10 @@ class GuardRails(Struct, frozen=True):
         Of all campaigns together; its days and months are those of ``time_zone``.
     rates
         Most contacts in each minute of the wall clock, by channel.
+    control
+        Share of customers whom no campaign contacts, so that the effect of all together is known.
+    window_ms
+        How long after a customer's first enrolment that effect is measured.
     approval
         Whether every campaign needs one.
     author
@@ -113,6 +118,8 @@ class GuardRails(Struct, frozen=True):
     rates: Mapping[str, int] = field(default_factory=dict)
     approval: bool = False
     author: str | None = None
+    control: float = 0.0
+    window_ms: int = 28 * 86_400_000
 
     def costs(self, campaign: Campaign, at: int) -> list[Due]:
         """Return what a contact takes from budgets at a partition's time (epoch ms)."""
@@ -171,6 +178,14 @@ class Campaign(Struct, frozen=True):
         Its own, beside that of all campaigns together.
     approval
         Whether each version needs one of another person than its author.
+    cost_per_acceptance
+        In the reporting currency, where ``offers`` say nothing else.
+    offers
+        Several, of which each customer gets one; ``offer`` is empty then.
+    starts, ends
+        Crossings in ``[starts, ends)`` count, the partition's time; ``None`` for no limit.
+    own_topic
+        Whether its triggers go to a topic of its own.
 
     """
 
@@ -193,6 +208,17 @@ class Campaign(Struct, frozen=True):
     transactional: bool = False
     budget: Budget | None = None
     approval: bool = False
+    cost_per_acceptance: float = 0.0
+    offers: Offers | None = None
+    starts: int | None = None
+    ends: int | None = None
+    own_topic: bool = False
+
+    def acceptance_cost(self, offer: str) -> float:
+        """Return what it costs when an offer of it is accepted."""
+        own = 0.0 if self.offers is None else self.offers.cost_of(offer)
+        promised = 0.0 if self.expected is None else self.expected.cost_per_acceptance
+        return own or self.cost_per_acceptance or promised
 
 
 class Arming(Struct, frozen=True):
@@ -222,6 +248,10 @@ class Arming(Struct, frozen=True):
 UNTOUCHED: Final = Arming()
 
 
+#: Nothing holds for all campaigns.
+_RAILS: Final = GuardRails()
+
+
 def crosses(
     trigger: Trigger, arming: Arming, before: Seen | None, seen: Seen, cause: Cause
 ) -> bool:
@@ -243,14 +273,22 @@ def crosses(
         return False
     if trigger.include_existing:
         return True
-    if before is None or cause == "model" or trigger.holds(before):
+    if before is None or cause == "model":
         return False
-    return trigger.comes_from(before)
+    return trigger.reached(before, seen)
 
 
-def rearmed(trigger: Trigger, arming: Arming, seen: Seen) -> Arming:
-    """Return the arming after a score was seen: armed anew when the customer is far enough."""
-    if arming.armed or not trigger.rearms(seen):
+def rearmed(trigger: Trigger, arming: Arming, before: Seen | None, seen: Seen) -> Arming:
+    """Return the arming as a score finds it: armed anew when the customer is far enough.
+
+    Or when what the trigger waits for happened once more.
+    """
+    occasion = trigger.occasion(seen)
+    if occasion is not None and occasion > arming.number:
+        return replace(arming, armed=True, number=occasion)
+    if arming.armed:
+        return arming
+    if not (trigger.rearms(seen) or (before is not None and trigger.recurs(before, seen))):
         return arming
     return replace(arming, armed=True, number=arming.number + 1)
 
@@ -284,10 +322,17 @@ def _campaign_namespace(campaign: str) -> UUID:
     return uuid5(_NAMESPACE, campaign)
 
 
-def draw_arm(campaign: Campaign, customer: str, salt: str) -> Arm:
+def left_alone(rails: GuardRails, customer: str, salt: str) -> bool:
+    """Tell whether a customer is in the control group of all campaigns together."""
+    return hash64(f"{salt}\0all campaigns\0{customer}") / _HASH_RANGE < rails.control
+
+
+def draw_arm(campaign: Campaign, customer: str, salt: str, rails: GuardRails = _RAILS) -> Arm:
     """Return the customer's arm: always the same for a campaign, a customer and a salt."""
     if campaign.transactional:
         return "treatment"
+    if rails.control > 0 and left_alone(rails, customer, salt):
+        return "control"
     drawn = hash64(f"{salt}\0{campaign.name}\0{customer}") / _HASH_RANGE
     return "control" if drawn < campaign.control else "treatment"
 

@@ -6,13 +6,14 @@ A further guard rail is one more function in `CHECKS`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from shared.domain.budgets import Allowance
 from shared.domain.campaigns import Arming, Campaign, GuardRails, decision_id, rolled_out
-from shared.domain.conditions import unmet
+from shared.domain.conditions import consented, unmet
 from shared.domain.controls import UNCONTROLLED, Controls
 from shared.domain.outputs import Score
 from shared.domain.quiet_hours import known_zone
@@ -111,20 +112,6 @@ class Crossing(Struct, frozen=True):
 Check = Callable[[Crossing], str | None]
 
 
-def consented(consent: dict[str, bool], wanted: str) -> bool:
-    """Tell whether consent was given for ``channel`` or ``channel/purpose``.
-
-    Consent for a channel covers its purposes; a withdrawal of either outweighs it.
-
-    >>> consented({"sms": True}, "sms/marketing")
-    True
-    >>> consented({"sms": False, "sms/marketing": True}, "sms/marketing")
-    False
-    """
-    answers = {consent.get(wanted), consent.get(wanted.partition("/")[0])}
-    return True in answers and False not in answers
-
-
 def expected_gain(campaign: Campaign, score: Score) -> float | None:
     """Return what a contact is expected to bring; ``None`` where the campaign does not say.
 
@@ -134,7 +121,7 @@ def expected_gain(campaign: Campaign, score: Score) -> float | None:
     expected = campaign.expected
     if expected is None:
         return None
-    accepted = expected.acceptance * expected.cost_per_acceptance
+    accepted = expected.acceptance * campaign.acceptance_cost("")
     return expected.uplift * score.clv - campaign.cost_per_contact - accepted
 
 
@@ -143,6 +130,20 @@ def _state(crossing: Crossing) -> str | None:
     if state != "live":
         return f"the campaign is {state}"
     return crossing.controls.why_held(crossing.campaign.name)
+
+
+def _period(crossing: Crossing) -> str | None:
+    campaign = crossing.campaign
+    crossed_at = crossing.score.at if crossing.crossed_at is None else crossing.crossed_at
+    if campaign.starts is not None and crossed_at < campaign.starts:
+        return f"the campaign begins {_moment(campaign.starts)}"
+    if campaign.ends is not None and crossing.score.at >= campaign.ends:
+        return f"the campaign ended {_moment(campaign.ends)}"
+    return None
+
+
+def _moment(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(" ", "minutes")
 
 
 def _approval(crossing: Crossing) -> str | None:
@@ -244,6 +245,7 @@ def _validity(crossing: Crossing) -> str | None:
 #: Every check is made and recorded, whatever the others say.
 CHECKS: Final[dict[str, Check]] = {
     "state": _state,
+    "period": _period,
     "approval": _approval,
     "trigger": _trigger,
     "account": _account,

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from shared.domain.dealings import Dealings
 from shared.domain.outputs import Identity, Score, Stage
 
 #: Almost nobody has withdrawn anything: one for all of them.
@@ -33,6 +34,13 @@ class Seen(Struct, frozen=True, gc=False):
     expiry: int | None
     contract_end: int | None
     withdrawn: frozenset[str] = _NOTHING
+    clv: float = 0.0
+    first_activity: int = 0
+    balance: float | None = None
+    status: str | None = None
+    risk_7d_ago: float | None = None
+    expected_spend: float = 0.0
+    dealings: Dealings = Dealings()
 
     @classmethod
     def of(cls, score: Score) -> Seen:
@@ -51,6 +59,13 @@ class Seen(Struct, frozen=True, gc=False):
             score.profile.expiry,
             score.profile.contract_end,
             _withdrawn(score.profile.consent),
+            score.clv,
+            score.first_activity,
+            score.profile.balance,
+            score.profile.status,
+            score.risk_7d_ago,
+            score.expected_spend,
+            score.dealings,
         )
 
     def covers(self, score: Score) -> bool:

@@ -16,14 +16,15 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from shared.domain.budgets import Due, Purse
-from shared.domain.campaign_decisions import decide, expired
+from shared.domain.campaign_decisions import decide, expired, offered
 from shared.domain.campaign_decisions import enrolled as enrols
 from shared.domain.campaign_fold import Fold
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Batch, Lease, Rules
-from shared.domain.campaigns import Arming, Campaign, disarmed, rearmed
+from shared.domain.campaigns import Arming, Campaign, disarmed
 from shared.domain.checks import Crossing
 from shared.domain.controls import ALL, Controls, Hold
+from shared.domain.offers import Learned, Library, known_at
 from shared.domain.outputs import Clock, Score
 from shared.domain.seen import Seen
 from shared.domain.standings import Enrolment, Standings
@@ -58,6 +59,8 @@ def simulate(
     rules: Rules,
     period: tuple[int, int],
     used: Used | None = None,
+    *,
+    library: Library | None = None,
 ) -> list[Decision]:
     """Return what the rules would have decided about a partition's customers in a period.
 
@@ -74,12 +77,15 @@ def simulate(
         [since, until), the partition's time, epoch milliseconds.
     used
         What is used up of budgets and rates already; what the simulation uses is added.
+    library
+        What was known of offers when; a decision on record names the version that it read.
 
     """
     recorded, (since, until) = list(made), period
     standings, batch = Standings(), Batch(Lease(0, 0), 0, 0)
     past = _Past(standings, batch, rules, recorded, since)
-    tried = _Tried(standings, batch, rules, recorded, Counter() if used is None else used)
+    used = Counter() if used is None else used
+    tried = _Tried(standings, batch, rules, recorded, used=used, library=library or {})
     begun = False
     for written_at, message in history:
         if message.at >= since and not begun:
@@ -134,18 +140,12 @@ class _Past(Fold):
             self._impose(customer, self._since)
 
     def _look(self, score: Score) -> None:
-        seen = Seen.of(score)
+        before, seen = self._standings.seen.get(score.customer), Seen.of(score)
         self._impose(score.customer, score.at - 1)  # from before the history begins
         for campaign in self._rules.campaigns:
-            self._rearm(campaign, seen, score.customer)
+            self._rearm(campaign, score.customer, before, seen)
         self._impose(score.customer, score.at)
         self._standings.remember(score.customer, seen)
-
-    def _rearm(self, campaign: Campaign, seen: Seen, customer: str) -> None:
-        if (customer, campaign.name) not in self._standings.deferred:
-            arming = self._standings.arming(customer, campaign.name)
-            after = rearmed(campaign.trigger, arming, seen)
-            self._stand(customer, campaign.name, arming, after)
 
     def _impose(self, customer: str, at: int) -> None:
         """Let be decided what was decided about a customer up to a time."""
@@ -166,10 +166,18 @@ class _Tried(Fold):
     """Decides by the rules that are tried, at the times at which decisions were made."""
 
     def __init__(
-        self, standings: Standings, batch: Batch, rules: Rules, made: Iterable[Made], used: Used
+        self,
+        standings: Standings,
+        batch: Batch,
+        rules: Rules,
+        made: Iterable[Made],
+        *,
+        used: Used,
+        library: Library,
     ) -> None:
         super().__init__(standings, batch, rules, 0)
         self._used = used
+        self._library = library
         self._made: Mapping[Key, Made] = {_key(each.decision): each for each in made}
         self._expiring: list[tuple[int, Enrolment]] = []
 
@@ -200,12 +208,26 @@ class _Tried(Fold):
             self._purse = Purse(self._left)  # a new one each time: others pay from the same
             decision = super()._decide(crossing)
         else:
-            decision = decide(_as_recorded(crossing, known.decision))
+            decision = self._again(_as_recorded(crossing, known.decision), known.decision)
             if decision.outcome == "fired":
                 decision = replace(decision, charges=known.decision.charges)
         for each in decision.charges:
             self._used[each.scope, each.period] += each.amount
         return decision
+
+    def _again(self, crossing: Crossing, made: Decision) -> Decision:
+        """Decide by what a decision on record had read."""
+        decision = decide(crossing)
+        if not enrols(decision) or crossing.campaign.offers is None:
+            return decision
+        if made.recalled:  # as it was told, whatever the restored database knew
+            return replace(decision, offer=made.offer)
+        version = None if made.chosen is None else made.chosen.version
+        known = known_at(self._library, made.campaign, version, made.decided_at)
+        return offered(decision, crossing, known)
+
+    def _knows(self, campaign: str) -> Learned:
+        return known_at(self._library, campaign, None, self._now)
 
     def _left(self, due: Due, _: int) -> int:
         return due.allowance.most - self._used[due.charge.scope, due.charge.period]

@@ -50,7 +50,7 @@ class Simulation(Struct, frozen=True):
     Attributes
     ----------
     same
-        Whether each decision came out as it was made, id for id and with its outcome.
+        Whether each decision came out as it was made, id for id, with its outcome and offer.
     scores
         Records of the score history that were read.
 
@@ -98,8 +98,8 @@ def _difference(
     )
 
 
-def _outcomes_by_id(decisions: Iterable[Decision]) -> dict[str, tuple[Outcome, int]]:
-    return {each.id: (each.outcome, each.at) for each in decisions}
+def _outcomes_by_id(decisions: Iterable[Decision]) -> dict[str, tuple[Outcome, int, str]]:
+    return {each.id: (each.outcome, each.at, each.offer) for each in decisions}
 
 
 def _fired(decisions: Iterable[Decision]) -> dict[str, Contact]:

@@ -11,7 +11,7 @@ from shared.domain.campaign_outputs import Decision
 from shared.domain.campaigns import UNTOUCHED, Arming, Campaign
 from shared.domain.checks import History
 from shared.domain.seen import Seen
-from shared.domain.triggers import DAY_MS, DateNears, Silent
+from shared.domain.triggers import DAY_MS, Timed
 from shared.domain.units import Unit
 
 #: The longest time that a cap looks back.
@@ -87,7 +87,7 @@ class Standings:
         if campaigns is self._campaigns:
             return
         self._campaigns = campaigns
-        self._timed = [each for each in campaigns if isinstance(each.trigger, Silent | DateNears)]
+        self._timed = [each for each in campaigns if isinstance(each.trigger, Timed)]
         self._due = [(at, who) for who, seen in self.seen.items() for at in self._dues(seen)]
         self._due += [(each.opens_at or each.at, each.customer) for each in self.deferred.values()]
         heapq.heapify(self._due)
@@ -141,7 +141,7 @@ class Standings:
         standings = self.armings.get(customer)
         if standings is None:
             return History()
-        in_all = sum(each.enrolments for each in standings.values())
+        in_all = sum(each.enrolments for each in standings.values())  # ALL has none of its own
         return History(self.enrolments.get(customer, ()), in_all)
 
     def _deferred_of(self, customer: str) -> list[Decision]:

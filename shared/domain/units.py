@@ -7,10 +7,15 @@ the window's end. Later enrolments of the same customer make no further units.
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.domain.campaign_outputs import Arm, Decision
-from shared.domain.campaigns import Campaign
+from shared.domain.campaigns import Campaign, GuardRails
+from shared.domain.controls import ALL
+from shared.domain.offers import Tally
 from shared.domain.outputs import Score
 from shared.domain.seen import Seen
 
@@ -28,8 +33,14 @@ class Unit(Struct, frozen=True):
         The window is ``(at, ends_at]``, the partition's time.
     cost
         Of the contact; 0 in the control arm.
-    last_activity, revenue, margin
+    last_activity, revenue, margin, clv, accepted, complaints
         As they were at the enrolment.
+    channel
+        Whose consent may be withdrawn; empty where only a withdrawal of all counts.
+    offer, context
+        The one of several that was chosen, and what told the customer apart.
+    acceptance_cost
+        What it costs when the offer is accepted; 0 in the control arm.
 
     """
 
@@ -45,38 +56,81 @@ class Unit(Struct, frozen=True):
     revenue: float
     margin: float
     channel: str = ""
+    clv: float = 0.0
+    accepted: int = 0
+    complaints: int = 0
+    offer: str = ""
+    context: str = ""
+    acceptance_cost: float = 0.0
 
 
 class Achieved(Struct, frozen=True):
     """What came of a unit within its window.
 
     ``retained`` says that the customer bought or used something, and has not closed the account;
-    ``revenue`` and ``margin`` are what was added to them. ``opted_out`` says that consent for the
-    campaign's channel, or for everything, was withdrawn: who had done so before was not enrolled.
+    ``revenue``, ``margin`` and ``clv`` are what was added to them. ``opted_out`` says that consent
+    for the campaign's channel, or for everything, was withdrawn: who had done so before was not
+    enrolled. ``accepted`` and ``complained`` say that the customer did so; ``rating`` is what was
+    given last, ``None`` where nothing was.
     """
 
     retained: bool
     revenue: float
     margin: float
     opted_out: bool = False
+    clv: float = 0.0
+    accepted: bool = False
+    complained: bool = False
+    rating: float | None = None
 
 
 def unit_of(decision: Decision, campaign: Campaign, score: Score) -> Unit:
-    """Return the unit that a customer's first enrolment makes."""
+    """Return the unit that a customer's first enrolment in a campaign makes."""
+    treated = decision.arm == "treatment"
+    return _unit(
+        decision,
+        score,
+        campaign=decision.campaign,
+        control_share=campaign.control,
+        ends_at=decision.at + campaign.window_ms,
+        cost=campaign.cost_per_contact if treated else 0.0,
+        channel=decision.channel,
+        offer=decision.offer if decision.chosen else "",
+        context=decision.chosen.context if decision.chosen else "",
+        acceptance_cost=campaign.acceptance_cost(decision.offer) if treated else 0.0,
+    )
+
+
+def unit_of_all(decision: Decision, rails: GuardRails, score: Score) -> Unit:
+    """Return the unit that a customer's first enrolment in any campaign makes of all together.
+
+    Its arm is that of the control group of all, whatever the campaign itself drew. What contacts
+    cost is known to the campaigns.
+    """
+    return _unit(
+        replace(decision, arm="control" if decision.left_alone else "treatment"),
+        score,
+        campaign=ALL,
+        control_share=rails.control,
+        ends_at=decision.at + rails.window_ms,
+        cost=0.0,
+    )
+
+
+def _unit(decision: Decision, score: Score, **other: Any) -> Unit:  # noqa: ANN401  # what the two differ in
     assert decision.arm is not None  # noqa: S101  # who is enrolled was drawn into an arm
     return Unit(
         customer=decision.customer,
-        campaign=decision.campaign,
         decision=decision.id,
         arm=decision.arm,
-        control_share=campaign.control,
         at=decision.at,
-        ends_at=decision.at + campaign.window_ms,
-        cost=campaign.cost_per_contact if decision.arm == "treatment" else 0.0,
         last_activity=score.last_activity,
         revenue=score.revenue,
         margin=score.margin,
-        channel=decision.channel,
+        clv=score.clv,
+        accepted=score.dealings.accepted,
+        complaints=score.dealings.complaints,
+        **other,
     )
 
 
@@ -85,10 +139,21 @@ def achieved(unit: Unit, seen: Seen) -> Achieved:
 
     An activity that is heard of late, but was before the enrolment, is none of the window's.
     """
-    active = seen.last_activity > max(unit.at, unit.last_activity)
+    active, dealings = seen.last_activity > max(unit.at, unit.last_activity), seen.dealings
+    touch = dealings.last_contact
+    rated = touch is not None and touch.outcome == "rated" and touch.at > unit.at
     return Achieved(
         retained=active and not seen.closed,
         revenue=seen.revenue - unit.revenue,
         margin=seen.margin - unit.margin,
         opted_out=not seen.withdrawn.isdisjoint((unit.channel, "*")),
+        clv=seen.clv - unit.clv,
+        accepted=dealings.accepted > unit.accepted,
+        complained=dealings.complaints > unit.complaints,
+        rating=dealings.rating if rated else None,
     )
+
+
+def tally_of(found: Achieved) -> Tally:
+    """Return what a unit adds to what is known of its offer."""
+    return Tally(1, int(found.accepted), int(found.retained))

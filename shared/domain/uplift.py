@@ -39,6 +39,10 @@ class Sample(NamedTuple):
     total: float = 0.0
     squares: float = 0.0
 
+    def plus(self, other: Sample) -> Sample:
+        """Return both together."""
+        return Sample(self.n + other.n, self.total + other.total, self.squares + other.squares)
+
     @property
     def mean(self) -> float:
         """Mean outcome; 0 of nobody."""

@@ -102,6 +102,41 @@ _EFFECT: Final = Section(
             width=12,
         ),
         Panel(
+            "Uplift of lifetime value",
+            "Per customer, in the reporting currency.",
+            "short",
+            _bounds("tenure_campaigner_clv_uplift_currency"),
+            width=12,
+        ),
+        Panel(
+            "Answers",
+            "Of those measured, by arm: who accepted an offer, and who complained.",
+            "short",
+            tuple(
+                Query(
+                    f"max by (campaign, arm) (tenure_campaigner_{what}_customers{{{_JOB}}})",
+                    f"{{{{campaign}}}} {{{{arm}}}}, {what}",
+                    _UNTIL_DECIDED,
+                )
+                for what in ("accepted", "complained")
+            ),
+            width=12,
+        ),
+        Panel(
+            "Offers",
+            "Of campaigns with several: who got each and is measured, and who accepted it.",
+            "short",
+            tuple(
+                Query(
+                    f"max by (campaign, offer) (tenure_campaigner_{what}_customers{{{_JOB}}})",
+                    f"{{{{campaign}}}} {{{{offer}}}}, {what.rpartition('_')[2]}",
+                    "a campaign with several offers has measured customers",
+                )
+                for what in ("offered", "offer_accepted")
+            ),
+            width=24,
+        ),
+        Panel(
             "Customers enrolled",
             "By arm; an arm counts a customer once.",
             "short",

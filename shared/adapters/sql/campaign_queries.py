@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Engine, Integer, cast, func, select
+from sqlalchemy import ColumnElement, Engine, Integer, case, cast, func, select
 
 from shared.adapters.sql.budget_store import spent_in
 from shared.adapters.sql.engine import reading
@@ -30,6 +30,11 @@ class StoredDecision(Decision, frozen=True):
 _stored = msgspec.json.Decoder(StoredDecision)
 _member = msgspec.json.Decoder(Member)
 _ROWS_AT_ONCE: Final = 5_000
+#: What is known of a unit once it is measured: yes or no, and amounts.
+_FLAGS: Final = (units.c.retained, units.c.opted_out, units.c.has_accepted, units.c.has_complained)
+_AMOUNTS: Final = (
+    units.c.revenue_gained, units.c.margin_gained, units.c.clv_gained, units.c.rating,
+)  # fmt: skip
 _COLUMNS: Final = (decisions.c.record, decisions.c.settled_at)
 
 
@@ -69,15 +74,15 @@ class CampaignQueries:
         return counts
 
     def unit_sums(self, campaign: str | None = None) -> dict[str, list[UnitSums]]:
-        """Return the sums of each campaign's units, by control share and arm."""
-        groups = (units.c.campaign, units.c.arm, units.c.control_share)
+        """Return the sums of each campaign's units, by offer, control share and arm."""
+        groups = (units.c.campaign, units.c.arm, units.c.control_share, units.c.offer)
         query = select(*groups, *_sums()).group_by(*groups).order_by(*groups)
         if campaign is not None:
             query = query.where(units.c.campaign == campaign)
         found: dict[str, list[UnitSums]] = {}
         with reading(self._engine) as connection:
-            for name, arm, share, *sums in connection.execute(query):
-                found.setdefault(name, []).append(_unit_sums(arm, share, *sums))
+            for name, arm, share, offer, *sums in connection.execute(query):
+                found.setdefault(name, []).append(_unit_sums(arm, share, offer, sums))
         return found
 
     def spent(self, periods: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
@@ -125,35 +130,48 @@ class CampaignQueries:
 def _sums() -> list[ColumnElement[Any]]:
     """Return what is summed up over units; those that are not measured yet are NULL."""
     c = units.c
-    retained, measured = cast(c.retained, Integer), c.retained.is_not(None)
-    sums = [
-        func.sum(each)
-        for gain in (c.revenue_gained, c.margin_gained)
-        for each in (gain, gain * gain)
+    measured = c.retained.is_not(None)
+    cost = c.cost + case((c.has_accepted, c.acceptance_cost), else_=0.0)
+    told = [
+        each for known in _FLAGS for each in (func.count(known), func.sum(cast(known, Integer)))
     ]
-    cost = func.sum(c.cost).filter(measured)
-    gone = cast(c.opted_out, Integer)
-    opted_out = (func.count(gone), func.sum(gone))
-    return [func.count(), func.count(retained), func.sum(retained), *sums, cost, *opted_out]
+    gained = [
+        each
+        for known in _AMOUNTS
+        for each in (func.count(known), func.sum(known), func.sum(known * known))
+    ]
+    return [func.count(), func.sum(cost).filter(measured), *told, *gained]
 
 
-def _unit_sums(
-    arm: Arm, share: float, enrolled: int, measured: int, retained: int | None, *rest: float | None
-) -> UnitSums:
-    stayed = float(retained or 0)
-    revenue, revenue_squares, margin, margin_squares, cost, known, gone = (
-        each or 0.0 for each in rest
+def _unit_sums(arm: Arm, share: float, offer: str, sums: Sequence[float | None]) -> UnitSums:
+    enrolled, cost, *rest = (each or 0.0 for each in sums)
+    flags, amounts = rest[: 2 * len(_FLAGS)], rest[2 * len(_FLAGS) :]
+    # The square of 0 is 0, and of 1 is 1.
+    retained, opted_out, accepted, complained = (
+        Sample(int(n), float(total), float(total)) for n, total in _by(2, flags)
+    )
+    revenue, margin, clv, rating = (
+        Sample(int(n), total, squares) for n, total, squares in _by(3, amounts)
     )
     return UnitSums(
         arm=arm,
         control_share=share,
-        enrolled=enrolled,
-        retained=Sample(measured, stayed, stayed),
-        revenue=Sample(measured, revenue, revenue_squares),
-        margin=Sample(measured, margin, margin_squares),
+        enrolled=int(enrolled),
+        retained=retained,
+        revenue=revenue,
+        margin=margin,
         cost=cost,
-        opted_out=Sample(int(known), gone, gone),
+        opted_out=opted_out,
+        clv=clv,
+        accepted=accepted,
+        complained=complained,
+        rating=rating,
+        offer=offer,
     )
+
+
+def _by(size: int, values: Sequence[float]) -> Iterator[Sequence[float]]:
+    return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def _older_than(decision_id: str) -> ColumnElement[bool]:

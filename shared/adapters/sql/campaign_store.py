@@ -17,6 +17,7 @@ from shared.adapters.sql.bulk import upsert_rows
 from shared.adapters.sql.campaign_reads import read_score, read_standings
 from shared.adapters.sql.campaign_writes import expire, release, write
 from shared.adapters.sql.engine import reading
+from shared.adapters.sql.offer_store import last_known
 from shared.adapters.sql.tables import decisions, outbox, positions
 from shared.domain.budgets import Due
 from shared.domain.campaign_outputs import Decision
@@ -28,6 +29,7 @@ from shared.domain.campaign_state import (
     Settled,
     Waiting,
 )
+from shared.domain.offers import Learned
 from shared.domain.outputs import Score
 from shared.domain.standings import Enrolment, Standings
 
@@ -102,6 +104,11 @@ class CampaignStore:
         """Return a known customer's last score."""
         with reading(self._engine) as connection:
             return read_score(connection, customer)
+
+    def learned(self, campaign: str) -> Learned:
+        """Return what is known of a campaign's offers."""
+        with reading(self._engine) as connection:
+            return last_known(connection, campaign)
 
     def lend(self, lease: Lease, due: Due, needed: int) -> int:
         """Return what a partition has left of an allowance, lent more where that is too little."""

@@ -10,9 +10,11 @@ from sqlalchemy import Connection, bindparam, delete, update
 
 from shared.adapters.sql.budget_store import take
 from shared.adapters.sql.bulk import Row, insert_rows, update_rows, upsert_rows
+from shared.adapters.sql.offer_store import learn
 from shared.adapters.sql.tables import armings, customers, decisions, outbox, units
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Batch
+from shared.domain.controls import ALL
 from shared.domain.outputs import Score
 from shared.domain.standings import Enrolment
 from shared.domain.units import Achieved
@@ -27,6 +29,7 @@ def write(connection: Connection, batches: Sequence[Batch], now: int) -> None:
     _withdraw(connection, [gone for each in batches for gone in each.released])
     insert_rows(connection, units, _all(map(_enrolled, batches)))
     update_rows(connection, units, _all(map(_achieved, batches)))
+    learn(connection, batches, now)
     take(connection, batches)
     insert_rows(connection, outbox, _all(_outbox(each, now) for each in batches))
 
@@ -76,6 +79,10 @@ def _gains(found: Achieved) -> Row:
         "revenue_gained": found.revenue,
         "margin_gained": found.margin,
         "opted_out": found.opted_out,
+        "clv_gained": found.clv,
+        "has_accepted": found.accepted,
+        "has_complained": found.complained,
+        "rating": found.rating,
     }
 
 
@@ -133,6 +140,8 @@ def release(connection: Connection, enrolments: list[Enrolment]) -> None:
     """Take back cool-downs and units; the owner of the partition does the same in memory."""
     if not enrolments:
         return
+    # Of all campaigns together as well; what counts those is never more than first.
+    enrolments = [*enrolments, *(each._replace(campaign=ALL) for each in enrolments)]
     rows = _named(enrolments)
     for moment in (armings.c.enrolled_at, armings.c.first_at):
         change = (

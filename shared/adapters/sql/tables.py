@@ -106,11 +106,44 @@ units: Final = Table(
     Column("revenue", Float, nullable=False),
     Column("margin", Float, nullable=False),
     Column("channel", String(64), nullable=False, server_default=""),
+    Column("clv", Float, nullable=False, server_default="0"),
+    Column("accepted", Integer, nullable=False, server_default="0"),
+    Column("complaints", Integer, nullable=False, server_default="0"),
+    Column("offer", String(64), nullable=False, server_default=""),
+    Column("context", String(160), nullable=False, server_default=""),
+    Column("acceptance_cost", Float, nullable=False, server_default="0"),
     Column("retained", Boolean),
     Column("revenue_gained", Float),
     Column("margin_gained", Float),
     Column("opted_out", Boolean),
+    Column("clv_gained", Float),
+    Column("has_accepted", Boolean),
+    Column("has_complained", Boolean),
+    Column("rating", Float),
     Index("units_by_partition", "partition", "retained"),
+)
+
+#: What came of the offers of campaigns that have several; each partition writes rows of its own.
+offer_tallies: Final = Table(
+    "offer_tallies",
+    metadata,
+    Column("campaign", String(64), primary_key=True),
+    Column("context", String(160), primary_key=True),
+    Column("offer", String(64), primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("n", BigInteger, nullable=False),
+    Column("accepted", BigInteger, nullable=False),
+    Column("retained", BigInteger, nullable=False),
+)
+
+#: The same of all partitions, as decisions read it: each names the version that it read.
+offer_states: Final = Table(
+    "offer_states",
+    metadata,
+    Column("campaign", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("tallies", Text, nullable=False),
 )
 
 #: What Kafka does not have yet: a decision, or the dead letter of a record that was unreadable.

@@ -77,7 +77,7 @@ def test_there_is_a_ready_campaign_for_every_stage_of_a_life() -> None:
     campaigns = read_campaigns(EXAMPLES / "lifecycle.yaml").campaigns
     reached = set[str]().union(*(each.audience.stages for each in campaigns))
     assert reached == {
-        "onboarding", "growth", "maturity", "decline", "dormant", "lapsed", "won_back",
+        "prospect", "onboarding", "growth", "maturity", "decline", "dormant", "lapsed", "won_back",
     }  # fmt: skip
     assert {type(each.trigger) for each in campaigns} == set(get_args(Trigger))
     assert all(each.state == "draft" for each in campaigns)  # nobody is contacted by accident

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
 from shared.adapters.sql.engine import open_database
-from shared.adapters.sql.tables import budgets
+from shared.adapters.sql.tables import budgets, units
 from shared.domain.budgets import CHANNEL, MILLIONTHS, Allowance, Budget, allowances
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Rules
-from shared.domain.campaigns import Campaign, GuardRails, draw_arm
+from shared.domain.campaigns import Campaign, GuardRails, draw_arm, left_alone
 from shared.domain.controls import ALL
 from shared.domain.outputs import Clock, Score
 from tests.campaign_builders import CUSTOMERS, DAY, HOUR, MINUTE, T0, campaign
 from tests.campaign_builders import score as score_of
-from tests.campaign_lives import RAILS, files, happenings, lives
+from tests.campaign_lives import RAILS, SEVERAL, files, happenings, lives
 from tests.unit.campaigner.world import World, emptied
 
 PARTITION = {who: number % 2 for number, who in enumerate(CUSTOMERS)}
@@ -157,11 +157,18 @@ def test_promises_hold(
     assert max(Counter(each.id for each in decisions).values(), default=1) == 1
     assert Counter(deployment.sent) == Counter(each.id for each in fired)
     for each in fired:
-        assert draw_arm(by_name[each.campaign], each.customer, rules.salt) == "treatment"
+        rule = by_name[each.campaign]
+        assert draw_arm(rule, each.customer, rules.salt, rules.rails) == "treatment"
+        if not rule.transactional:
+            assert not left_alone(rules.rails, each.customer, rules.salt)
+        assert each.offer == "ten-percent" if rule.offers is None else each.offer in SEVERAL.names
+        assert rule.starts is None or rule.starts <= (each.crossed_at or each.at)
+        assert rule.ends is None or each.at < rule.ends
     assert {each.outcome for each in decisions} <= {"fired", "held_out", "suppressed", "expired"}
     expect_caps(fired, by_name, rules.rails)
     expect_budgets(memory, fired, by_name, rules.rails)
     expect_crossings(decisions, scores, by_name)
+    expect_units(memory, decisions, by_name, rules)
 
 
 @settings(
@@ -275,6 +282,24 @@ def expect_crossings(
         assert not moment or any(
             score.cause != "model" and score.origin != first[each.customer] for score in moment
         )
+
+
+def expect_units(
+    memory: Engine, decisions: Sequence[Decision], by_name: dict[str, Campaign], rules: Rules
+) -> None:
+    """A customer is a unit of a campaign, or of all, from the first enrolment that came to be."""
+    enrolled = [each for each in decisions if each.outcome in ("fired", "held_out")]
+    with memory.connect() as connection:
+        rows = connection.execute(select(units.c.campaign, units.c.customer, units.c.arm)).all()
+    arms = {(name, who): arm for name, who, arm in rows}
+    own = {(each.campaign, each.customer): each.arm for each in enrolled if not each.left_alone}
+    assert {key: arm for key, arm in arms.items() if key[0] != ALL} == own
+    of_all = {each.customer for each in enrolled if not by_name[each.campaign].transactional}
+    assert {who: arm for (name, who), arm in arms.items() if name == ALL} == {
+        who: "control" if left_alone(rules.rails, who, rules.salt) else "treatment"
+        for who in of_all
+        if rules.rails.control > 0
+    }
 
 
 def rise(who: str, at: int, number: int) -> list[Score]:

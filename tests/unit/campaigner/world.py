@@ -51,11 +51,13 @@ class MemoryBus:
     acknowledges: bool = True
     unacknowledged: str = ""  # a topic that takes messages, but never says so
     searches: int = 0
+    all_sent: list[Written] = field(default_factory=list)
 
     def send(self, messages: Sequence[Message]) -> list[bool]:
         for message in messages:
             if self.takes:
-                self.topics.setdefault(message.topic, []).append(Written(message, self.clock()))
+                self.all_sent.append(Written(message, self.clock()))
+                self.topics.setdefault(message.topic, []).append(self.all_sent[-1])
             self.hook("sending")
         answers = self.takes and self.acknowledges
         return [answers and each.topic != self.unacknowledged for each in messages]
@@ -64,14 +66,17 @@ class MemoryBus:
         if not self.takes:
             raise ConnectionError("away")
         self.searches += 1
-        headers = [dict(each.message.headers) for each in self.written(topic) if each.at >= since]
+        names = [each for each in self.topics if each == topic or each.startswith(f"{topic}.")]
+        found = [each for name in names for each in self.written(name)]
+        headers = [dict(each.message.headers) for each in found if each.at >= since]
         return {each["ce_id"]: each for each in headers}
 
     def written(self, topic: str) -> list[Written]:
         return self.topics.get(topic, [])
 
     def triggers(self) -> list[Trigger]:
-        values = [each.message.value for each in self.written("retention-triggers")]
+        sent = (each.message for each in self.all_sent)
+        values = [each.value for each in sent if each.topic.startswith("retention-triggers")]
         return [msgspec.json.decode(value, type=Trigger) for value in values]
 
     def decisions(self) -> list[Decision]:

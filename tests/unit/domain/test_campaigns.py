@@ -29,7 +29,7 @@ def crosses(trigger: RiskOver, arming: Arming, before: float | None, now: Score)
 
 
 def rearmed(trigger: RiskOver, arming: Arming, risk: float) -> Arming:
-    return rules.rearmed(trigger, arming, Seen.of(score(risk=risk)))
+    return rules.rearmed(trigger, arming, None, Seen.of(score(risk=risk)))
 
 
 @pytest.mark.parametrize(
