@@ -58,6 +58,6 @@ ci:  ## Do all that CI does
 
 .PHONY: clean
 clean:  ## Remove what these targets made
-	rm -rf .venv build dist htmlcov demo-report .coverage
+	rm -rf .venv build dist htmlcov demo-report test-artefacts .coverage
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find services shared tests -name __pycache__ -type d -prune -exec rm -rf {} +

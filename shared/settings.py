@@ -19,6 +19,8 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SASL = frozenset({"SASL_PLAINTEXT", "SASL_SSL"})
 TLS = frozenset({"SSL", "SASL_SSL"})
 
+HTTP_URL = r"^https?://[^/?#\s]+$"
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -169,6 +171,31 @@ class Settings(BaseSettings):
     )
     webhooks_file: Path | None = Field(
         None, description="YAML file of webhooks that get triggers; none when absent"
+    )
+    console_secret: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Signs the console's sessions; made anew at each start when absent. "
+        "Campaigners behind one address need the same",
+    )
+    console_https: bool = Field(
+        default=False,
+        description="Browsers reach the console by HTTPS alone, and show its cookie nowhere else",
+    )
+    console_ingest_url: str | None = Field(
+        None,
+        pattern=HTTP_URL,
+        description="Ingest's address as the console reaches it; "
+        "by ingest's own settings when absent",
+    )
+    console_ingest_key: SecretStr | None = Field(
+        None, description="Ingest's API key with which the console sends repaired dead letters"
+    )
+    console_scorer_url: str | None = Field(
+        None,
+        pattern=HTTP_URL,
+        description="The scorer's address as the console reaches it; "
+        "by the scorer's own settings when absent",
     )
     control_salt: str = Field(
         "tenure",

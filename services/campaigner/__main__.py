@@ -6,6 +6,7 @@ import asyncio
 import sys
 
 from services.campaigner.bootstrap import build
+from services.campaigner.console.http import add_console
 from shared import logs
 from shared.adapters.signals import stop_signal
 from shared.domain.errors import TenureError
@@ -25,7 +26,7 @@ def main() -> int:
 
 
 async def _serve(settings: Settings) -> None:
-    await build(settings).run(stop_signal())
+    await build(settings, console=add_console).run(stop_signal())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from threading import Event, Thread
 import structlog
 
 from services.campaigner.bus import KafkaBus
+from services.campaigner.console.http import AddConsole
+from services.campaigner.console.parts import Parts
 from services.campaigner.consumer import ScoreConsumer
 from services.campaigner.controls.http import ControlApi, add_controls
 from services.campaigner.gauges import Gauges
@@ -30,6 +32,7 @@ from shared.adapters.health import Health
 from shared.adapters.http import HttpServer
 from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.adapters.sql.campaign_store import CampaignStore
+from shared.adapters.sql.console_queries import ConsoleQueries
 from shared.adapters.sql.control_store import ControlStore
 from shared.adapters.sql.engine import Database, open_database
 from shared.adapters.sql.webhook_store import WebhookStore
@@ -123,6 +126,7 @@ def build(
     settings: Settings,
     *,
     keys: Doorkeeper | None = None,
+    console: AddConsole | None = None,
     clock: Clock = wall_clock,
     hook: Hook = no_hook,
     fail: Callable[[BaseException], None] = end_process,
@@ -135,6 +139,8 @@ def build(
         Kafka, database, campaign file, and where to listen.
     keys, clock
         Instead of the keys file and the wall clock.
+    console
+        Adds the operator console; ``None`` for none, as there is at most one in a process.
     hook
         Called with a name at places where a crash is interesting; for tests.
     fail
@@ -196,7 +202,13 @@ def build(
     health.add_check("database", lambda: gauges.problem)
     app = create_app(Api(queries, lambda: rules.book, controls.controls), keys, health)
     add_controls(app, ControlApi(controls, lambda: rules.book), keys)
-    server = HttpServer(app, settings.campaigner_host, settings.campaigner_port)
+    if console is not None:
+        asked = ConsoleQueries(database)
+        parts = Parts(settings, queries, asked, controls, lambda: rules.book, health, clock)
+        console(app, parts, keys)
+    server = HttpServer(
+        app, settings.campaigner_host, settings.campaigner_port, pages=console is not None
+    )
     deliveries = [
         Deliveries(
             each, webhooks, leases=campaigner.leases, controls=controls.controls, clock=clock

@@ -82,6 +82,7 @@ def welcome(stack: Stack, place: Place) -> str:
 Tenure is up; Control-C ends it, and what it knows stays in {place.directory}.
   ingest      {ingest}   POST /v1/events, /openapi.json, /metrics
   scorer      {stack.url("scorer")}   /status, /metrics
+  console     {campaigner}/console   in a browser
   campaigner  {campaigner}   /v1/customers/ID, /v1/decisions, /openapi.json, /metrics
   Kafka       {stack.settings.kafka_bootstrap_servers}
 
@@ -90,6 +91,7 @@ Post an event, and look at the customer:
     {{"specversion": "1.0", "type": "tenure.purchase", "source": "shop", "id": "1",
      "subject": "c-1", "time": "'$(date -u +%FT%TZ)'", "data": {{"amount": 25}}}}'
   curl {campaigner}/v1/customers/c-1
+  {campaigner}/console/customers/c-1   the same in a browser, live
 Replay history of your own:
   tenure replay FILE --map subject=customer,time=ts,amount=total
 """

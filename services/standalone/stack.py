@@ -230,7 +230,8 @@ async def _is_ready(http: httpx.AsyncClient) -> bool:
 
 def urls(stack: Stack) -> str:
     """Return the addresses of the services in a line."""
-    return ", ".join(f"{name} {stack.url(name)}" for name in SERVICES)
+    console = f"console {stack.url('campaigner')}/console"
+    return ", ".join([console, *(f"{name} {stack.url(name)}" for name in SERVICES)])
 
 
 def environment(settings: Settings) -> dict[str, str]:

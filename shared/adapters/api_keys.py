@@ -115,6 +115,9 @@ class Doorkeeper(Protocol):
     def authenticate(self, authorization: str | None) -> Caller:
         """Return the caller, or raise an `UnauthenticatedError`."""
 
+    def named(self, name: str) -> Caller | None:
+        """Return the caller of this name as the keys are now."""
+
 
 class OpenDoor:
     """Lets everyone in: for a loopback address without a keys file."""
@@ -122,6 +125,10 @@ class OpenDoor:
     def authenticate(self, authorization: str | None) -> Caller:  # noqa: ARG002
         """Return `ANYONE`."""
         return ANYONE
+
+    def named(self, name: str) -> Caller | None:
+        """Return `ANYONE`, if that is who is asked for."""
+        return ANYONE if name == ANYONE.name else None
 
 
 class KeyRing:
@@ -153,6 +160,10 @@ class KeyRing:
         if not _is_hash_of(caller.hash, key) or caller is self._nobody:
             raise UnauthenticatedError("The API key is not known. Check it, or ask for a new one.")
         return caller
+
+    def named(self, name: str) -> Caller | None:
+        """Return the caller of this name."""
+        return self._callers.get(name)
 
 
 def create_key(name: str) -> tuple[str, str]:
@@ -209,11 +220,19 @@ class ReloadingKeyRing:
 
     def authenticate(self, authorization: str | None) -> Caller:
         """As `KeyRing.authenticate`, with the keys that the file holds now."""
+        self._follow()
+        return self._ring.authenticate(authorization)
+
+    def named(self, name: str) -> Caller | None:
+        """As `KeyRing.named`, with the keys that the file holds now."""
+        self._follow()
+        return self._ring.named(name)
+
+    def _follow(self) -> None:
         version = _version(self._path)
         if version != self._version:
             self._version = version
             self._reload()
-        return self._ring.authenticate(authorization)
 
     def _reload(self) -> None:
         try:

@@ -22,6 +22,8 @@ GRACE_S: Final = 5
 #: Longer than proxies and clients keep a connection (60 s mostly), so that they close it, and no
 #: request is sent on a connection that is closing here.
 _KEEP_ALIVE_S: Final = 75
+#: Of one message of a page: a campaign file or a dead letter that somebody typed.
+_MOST_WS_BYTES: Final = 8 * 1024 * 1024
 #: Connections that may wait to be accepted.
 _BACKLOG: Final = 2048
 
@@ -106,19 +108,22 @@ class HttpServer:
         Any ASGI application.
     host, port
         Where to listen; port 0 takes a free one, which `port` then names.
+    pages
+        Whether the application has pages that live: web sockets, and a start and an end of its own.
 
     """
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, *, pages: bool = False) -> None:
         config = uvicorn.Config(
             app,
             http="httptools",  # said, so that nobody runs on the slower one by accident
-            lifespan="off",  # bootstraps own what the application needs
+            lifespan="on" if pages else "off",  # bootstraps own what the application needs
             log_config=None,  # shared.logs has configured logging
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            ws="none",
+            ws="websockets-sansio" if pages else "none",
+            ws_max_size=_MOST_WS_BYTES,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=GRACE_S,
         )

@@ -1,0 +1,1 @@
+"""The pages, one module each: they lay out widgets, and show what the questions answer."""
