@@ -19,7 +19,7 @@ from services.scorer.state_store import read_to_end
 from shared import topics
 from shared.adapters.kafka_admin import Difference, TopicsError, topic_admin
 from shared.adapters.kafka_connection import connection
-from shared.domain.customer import CustomerTable, StateFormatError
+from shared.domain.customer import REBUILD, CustomerTable, StateFormatError
 from shared.schemas.snapshots import SIGNATURE_HEADER, SnapshotError, decode_snapshot
 from shared.settings import Settings
 
@@ -141,14 +141,8 @@ async def _states(settings: Settings) -> Finding:
         remedy = "Allow Tenure's user to read it (kafka-acls.sh)"
         return bad("states", f"{place.topic} cannot be read: {error}", remedy)
     except StateFormatError as error:
-        return bad("states", str(error), _REBUILD)
+        return bad("states", error.reason, REBUILD)
     return good("states", f"the {read} that were read are of this version" if read else "none yet")
-
-
-_REBUILD: Final = (
-    "Run the version that wrote them, or build them anew from customer-events "
-    "(docs/operations.md, States look wrong)"
-)
 
 
 async def _models(settings: Settings) -> Finding:

@@ -29,8 +29,9 @@ from shared.domain.events import (
     is_array,
     split,
 )
-from shared.domain.features import plan_codes, service_bit
+from shared.domain.features import service_bit
 from shared.domain.identity import event_identities
+from shared.domain.ledger import RECHARGE
 from shared.domain.outputs import DeadLetter, Identity
 
 #: One event of a customer, as the fold sees it.
@@ -42,10 +43,9 @@ EVENT: Final = np.dtype(
         ("cost", "<i8"),  # micros
         ("identity", "<u8"),  # for deduplication
         ("service", "<u4"),  # bit of the service used
-        ("plan", "<u4"),  # codes of the plan that an account event names, and of its family
-        ("family", "<u4"),
         ("active", "?"),  # whether it is activity: use or purchase by the customer
         ("told", "?"),  # whether it is passed on to readers of scores: account and contact
+        ("noted", "?"),  # whether something of it belongs into the ledger
     ]
 )
 Events = NDArray[np.void]
@@ -54,7 +54,6 @@ Numbers = NDArray[np.int64]
 Found = tuple[int | None, bytes, Event | InvalidEventError]
 
 _bit = lru_cache(1024)(service_bit)
-_plan = lru_cache(1024)(plan_codes)
 
 
 class Record(NamedTuple):
@@ -290,6 +289,7 @@ def _usage(found: Events, data: list[Any], default_margin: float) -> None:
     found["amount"], found["margin"] = micros(amount), micros(amount * default_margin)
     found["active"] = [one.initiated_by == "customer" for one in data]
     found["service"] = [_bit(one.service) for one in data]
+    found["noted"] = True
 
 
 def _purchase(found: Events, data: list[Any], default_margin: float) -> None:
@@ -297,21 +297,21 @@ def _purchase(found: Events, data: list[Any], default_margin: float) -> None:
     ratio = np.array([default_margin if one.margin is None else one.margin for one in data])
     found["amount"], found["margin"] = micros(amount), micros(amount * ratio)
     found["active"] = [one.amount >= 0 and one.initiated_by == "customer" for one in data]
+    found["noted"] = [one.product is not None or one.category == RECHARGE for one in data]
 
 
 def _account(found: Events, data: list[Any], _: float) -> None:
     found["cost"] = micros(np.array([one.acquisition_cost or 0.0 for one in data]))
-    found["told"] = True
-    codes = [_plan(one.plan) if one.plan else (0, 0) for one in data]
-    found["plan"], found["family"] = zip(*codes, strict=True)
+    found["told"] = found["noted"] = True
 
 
 def _contact(found: Events, _data: list[Any], _: float) -> None:
-    found["told"] = True
+    found["told"] = found["noted"] = True
 
 
 def _cost(found: Events, data: list[Any], _: float) -> None:
     found["cost"] = micros(np.array([one.amount for one in data]))
+    found["noted"] = True
 
 
 def _control(_found: Events, _data: list[Any], _: float) -> None:

@@ -1,8 +1,8 @@
-"""A customer's state: one fixed row of a NumPy structured array, and a profile where one is known.
+"""A customer's state: a fixed row of a NumPy structured array; a profile and a ledger where known.
 
 Rows are gathered by index, computed on as a copy and scattered back; the bytes of a row are the
-changelog's value. Money is in micro units (1e-6 of the reporting currency), so that sums are exact
-in any order.
+changelog's value, and behind them come those of the profile and of the ledger. Money is in micro
+units (1e-6 of the reporting currency), so that sums are exact in any order.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from shared.domain.features import ACTIVITY_FIELDS, FEATURES, MICROS
 from shared.domain.identity import hash64s
+from shared.domain.ledger import Ledger
 from shared.domain.outputs import Profile
+from shared.domain.risk_history import RISKS, UNKNOWN
 
 Rows = NDArray[np.void]
 Indices = NDArray[np.intp]
@@ -52,6 +54,7 @@ ROW: Final = np.dtype(
         ("stage", "u1"),  # index into lifecycle.STAGES
         ("closed", "u1"),  # 0 open, else a lifecycle.CLOSED_... code
         ("market", "u1"),  # whose thresholds hold: `LifecycleThresholds.code`
+        ("risks", "u1", (RISKS,)),  # the risk every second day, see risk_history
         ("stage_since", "<i8"),
         ("review", "<i4"),  # slot of the next review
         ("band", "i1"),  # last emitted risk in steps of .05, -1 before the first score
@@ -65,23 +68,35 @@ ROW: Final = np.dtype(
     ]
 )
 
-_FORMAT: Final = 4
-_HEADER: Final = struct.Struct("<BH")  # format, length of the row's bytes; a profile may follow
+_FORMAT: Final = 5
+_HEADER: Final = struct.Struct("<BHI")  # format, length of the row, and of the profile behind it
 _BASE: Final = ROW.itemsize - PENDING * SNAPSHOT.itemsize
 #: Size of a row, and the header of its value, by the number of snapshots in it.
 _SIZES: Final = [_BASE + used * SNAPSHOT.itemsize for used in range(PENDING + 1)]
-_HEADERS: Final = [_HEADER.pack(_FORMAT, size) for size in _SIZES]
 #: What a row of each size leaves empty.
 _PADDING: Final = {size: bytes(ROW.itemsize - size) for size in _SIZES}
 
 _encode_profile = msgspec.msgpack.Encoder().encode
 _decode_profile = msgspec.msgpack.Decoder(Profile).decode
+_encode_ledger = msgspec.msgpack.Encoder().encode
+_decode_ledger = msgspec.msgpack.Decoder(Ledger).decode
 
 NO_PROFILE: Final = Profile()
 
 
+#: What helps against states of another format.
+REBUILD: Final = (
+    "Run the version that wrote them, or build them anew from customer-events "
+    "(docs/operations.md, States look wrong)"
+)
+
+
 class StateFormatError(ValueError):
-    """A stored state of another format: rebuild it from ``customer-events``."""
+    """A stored state of another format. It is never read as if it were of this one."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}. {REBUILD}")
+        self.reason = reason
 
 
 class CustomerTable:
@@ -95,6 +110,8 @@ class CustomerTable:
         Customer id of each row.
     profiles
         Row number to profile, for the customers that have one.
+    ledgers
+        Row number to packed ledger, likewise.
 
     """
 
@@ -102,6 +119,7 @@ class CustomerTable:
         self.rows: Rows = np.zeros(capacity, ROW)
         self.ids: list[str] = []
         self.profiles: dict[int, Profile] = {}
+        self.ledgers: dict[int, bytes] = {}
         self._index: dict[str, int] = {}
         self._bytes = self.rows.data.cast("B")
 
@@ -129,11 +147,25 @@ class CustomerTable:
         self.ids += customers
         self.rows["hash"][first:end] = hash64s(customers)
         self.rows["band"][first:end] = -1
+        self.rows["risks"][first:end] = UNKNOWN
         return np.arange(first, end)
 
     def profile(self, index: int) -> Profile:
         """Return what is known about a customer beyond behaviour."""
         return self.profiles.get(index, NO_PROFILE)
+
+    def ledger(self, index: int) -> Ledger | None:
+        """Return a copy of a customer's ledger, None where nothing was ever noted."""
+        packed = self.ledgers.get(index)
+        return None if packed is None else _decode_ledger(packed)
+
+    def note(self, index: int, found: Ledger) -> None:
+        """Keep a customer's ledger as it is now.
+
+        It is packed at once: containers that live for as long as a batch would have the garbage
+        collector look at everything, again and again, which costs ten times what packing does.
+        """
+        self.ledgers[index] = _encode_ledger(found)
 
     def encode(self, indices: Indices) -> list[tuple[bytes, bytes]]:
         """Return changelog records (key, value) of the given rows."""
@@ -141,14 +173,18 @@ class CustomerTable:
         data, numbers = rows.tobytes(), indices.tolist()
         starts = range(0, len(data), ROW.itemsize)
         values = [
-            _HEADERS[used] + data[start : start + _SIZES[used]]
-            for used, start in zip(rows["pending"].tolist(), starts, strict=True)
+            self._value(index, data[start : start + _SIZES[used]])
+            for index, used, start in zip(numbers, rows["pending"].tolist(), starts, strict=True)
         ]
-        for at, index in enumerate(numbers):
-            if index in self.profiles:
-                values[at] += _encode_profile(self.profiles[index])
         ids = self.ids
         return list(zip([ids[index].encode() for index in numbers], values, strict=True))
+
+    def _value(self, index: int, row: bytes) -> bytes:
+        """Return what the changelog says of a customer."""
+        found = self.profiles.get(index)
+        profile = b"" if found is None else _encode_profile(found)
+        header = _HEADER.pack(_FORMAT, len(row), len(profile))
+        return b"".join((header, row, profile, self.ledgers.get(index, b"")))
 
     def restore(self, key: bytes, value: bytes) -> None:
         """Put back what `encode` returned; the last value of a key wins.
@@ -159,10 +195,7 @@ class CustomerTable:
             The value was written by another version of this format.
 
         """
-        form, size = _HEADER.unpack_from(value)
-        if form != _FORMAT or size not in _PADDING:
-            msg = f"state of format {form} with {size} bytes, expected format {_FORMAT}"
-            raise StateFormatError(msg)
+        size, profile = _lengths(value)
         customer = key.decode()
         index = self._index.get(customer)
         if index is None:
@@ -170,8 +203,10 @@ class CustomerTable:
         start, end = index * ROW.itemsize, _HEADER.size + size
         self._bytes[start : start + size] = value[_HEADER.size : end]
         self._bytes[start + size : start + ROW.itemsize] = _PADDING[size]
-        if len(value) > end:
-            self.profiles[index] = _decode_profile(value[end:])
+        if profile:
+            self.profiles[index] = _decode_profile(value[end : end + profile])
+        if len(value) > end + profile:
+            self.ledgers[index] = value[end + profile :]
 
     def _place(self, customer: str) -> int:
         """Return an empty row for a customer who is not in the table."""
@@ -188,6 +223,17 @@ class CustomerTable:
         self.rows, self._bytes = rows, rows.data.cast("B")
 
 
+def _lengths(value: bytes) -> tuple[int, int]:
+    """Return the lengths of a value's row and profile, if it is of this format."""
+    form = value[0]
+    if form != _FORMAT:
+        raise StateFormatError(f"state of format {form}, expected format {_FORMAT}")
+    _, size, profile = _HEADER.unpack_from(value)
+    if size not in _PADDING:
+        raise StateFormatError(f"state of {size} bytes, which no row of format {_FORMAT} has")
+    return size, profile
+
+
 def micros(amounts: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return money (n,) in micro units, rounded half to even."""
     return np.rint(amounts * MICROS).astype(np.int64)
@@ -202,4 +248,5 @@ def describe(table: CustomerTable, index: int) -> dict[str, Any]:
         {name: snapshot[name].tolist() for name in SNAPSHOT.names or ()} for snapshot in used
     ]
     plain["profile"] = msgspec.to_builtins(table.profile(index))
+    plain["ledger"] = msgspec.to_builtins(table.ledger(index))
     return plain

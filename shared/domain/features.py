@@ -40,6 +40,8 @@ ACTIVITY_FIELDS: Final[list[tuple[str, str]]] = [
     ("plan", "<u4"),  # code of the plan, 0 = none
     ("family", "<u4"),  # code of the plan's family
     ("plan_at", "<i8"),  # epoch milliseconds UTC of when the customer joined the plan
+    ("paused_s", "<u4"),  # epoch seconds UTC of when the account was paused last, 0 = never
+    ("resumed_s", "<u4"),  # and of when that pause ended, 0 = not yet
 ]
 
 #: Facts about a customer at one time, in the order of a feature vector's columns.
@@ -120,18 +122,6 @@ def fold_activity(
     rows["last_at"] = np.where(known, np.maximum(rows["last_at"], at), at)
 
 
-def join_plan(rows: Rows, at: Millis, plan: NDArray[np.uint32], family: NDArray[np.uint32]) -> None:
-    """Put rows (n,) on the plan that an event names (codes, 0 for none), in place.
-
-    The newest event counts, whatever the order in which they come.
-    """
-    newer = at > rows["plan_at"]
-    newer |= (at == rows["plan_at"]) & (plan > rows["plan"])  # of one instant: any order, one end
-    joins = np.flatnonzero((plan != 0) & (plan != rows["plan"]) & newer)
-    rows["plan"][joins], rows["family"][joins] = plan[joins], family[joins]
-    rows["plan_at"][joins] = at[joins]
-
-
 def _day_seen(rows: Rows, at: Millis, behind: Millis) -> NDArray[np.bool_]:
     """Tell whether the activity's day is counted already (n,)."""
     bit = rows["recent_days"] >> np.clip(behind, 0, 63).astype(np.uint64)
@@ -159,6 +149,31 @@ def _decay_and_add(
     rows[name] = aged + np.where(fresh, np.exp2(-np.maximum(behind, 0) / half_life), 0.0)
 
 
+def resting(rows: Rows) -> NDArray[np.bool_]:
+    """Tell (n,) whose account is paused."""
+    paused: NDArray[np.bool_] = (rows["paused_s"] != 0) & (rows["resumed_s"] == 0)
+    return paused
+
+
+def awake(rows: Rows, now: Millis | int) -> Millis:
+    """Return ``now`` (n,) less what of the silence before it the account was paused for.
+
+    While a customer pauses, silence says nothing: for recency and stages the clock stands still.
+    Only the last pause counts.
+    """
+    now = np.broadcast_to(np.asarray(now), rows.shape)
+    paused = np.flatnonzero(rows["paused_s"])
+    if not len(paused):
+        return now
+    rests = rows[paused]
+    began = np.maximum(rests["paused_s"].astype(np.int64) * 1000, rests["last_at"])
+    ended = rests["resumed_s"].astype(np.int64) * 1000
+    until = np.where(ended == 0, now[paused], np.minimum(ended, now[paused]))
+    found = now.copy()
+    found[paused] -= np.maximum(until - began, 0)
+    return found
+
+
 def feature_matrix(rows: Rows, now: Millis | int) -> Floats:
     """Gather the features of each customer at `now`.
 
@@ -180,7 +195,7 @@ def feature_matrix(rows: Rows, now: Millis | int) -> Floats:
     seen = np.where(rows["first_seen"] == 0, now, rows["first_seen"])
     first = np.where(never, seen, rows["first_at"])
     last = np.where(never, seen, rows["last_at"])
-    recency = np.maximum(now - last, 0) / DAY_MS
+    recency = np.maximum(awake(rows, now) - last, 0) / DAY_MS
     visits = rows["visits"].astype(np.float64)
     begun = np.where(never, now, np.maximum(first, rows["plan_at"]))
     columns = [

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from shared.domain import labels
 from shared.domain.batch import Events
 from shared.domain.customer import DEDUP_WINDOW, Rows
-from shared.domain.features import fold_activity, join_plan
+from shared.domain.features import fold_activity
 from shared.domain.policy import Policy
 
 Mask = NDArray[np.bool_]
@@ -30,7 +30,6 @@ def fold_events(rows: Rows, events: Events, policy: Policy) -> None:
     rows["untold"] = 1
     for name, column in (("revenue", "amount"), ("margin", "margin"), ("cost", "cost")):
         rows[name] += events[column]
-    join_plan(rows, events["at"], events["plan"], events["family"])
     _fold_activities(rows, events, policy)
 
 

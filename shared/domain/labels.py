@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from shared.domain import lifecycle
 from shared.domain.customer import PENDING, Indices, Rows
 from shared.domain.emission import Step
-from shared.domain.features import FEATURES, MICROS, Floats, Millis
+from shared.domain.features import FEATURES, MICROS, Floats, Millis, resting
 from shared.domain.outputs import Example, Identity
 from shared.domain.policy import DAY_MS, SLOT_MS, SLOTS_A_DAY, Policy
 from shared.domain.scoring import Served
@@ -247,11 +247,11 @@ def next_due(rows: Rows, now: Millis, policy: Policy) -> Slots:
 
 
 def _turn(rows: Rows, now: Millis, policy: Policy) -> Mask:
-    """Tell (n,) who has an open account, and is on its mark of its day."""
+    """Tell (n,) who has an open account that is not paused, and is on its mark of its day."""
     slot = now // SLOT_MS
     turn: Mask = slot % SLOTS_A_DAY == phase(rows)
     turn &= _days_to_turn(rows, slot, policy) == 0
-    turn &= rows["closed"] == lifecycle.OPEN
+    turn &= (rows["closed"] == lifecycle.OPEN) & ~resting(rows)
     return turn
 
 

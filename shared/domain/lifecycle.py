@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.features import DAY_MS, Floats, Millis, Rows
+from shared.domain.features import DAY_MS, Floats, Millis, Rows, awake, resting
 from shared.domain.outputs import Stage
 from shared.domain.policy import Policy
 from shared.domain.thresholds import Limits
@@ -78,7 +78,7 @@ def next_stage(rows: Rows, now: Millis, risk: Floats, policy: Policy) -> tuple[C
 
     """
     stage = rows["stage"]
-    silence = np.maximum(now - rows["last_at"], 0)
+    silence = np.maximum(awake(rows, now) - rows["last_at"], 0)
     known = rows["first_at"] != 0
     closed = rows["closed"] != OPEN
     gone = closed | (silence > policy.horizon_ms)
@@ -116,13 +116,14 @@ def dormant_after(rows: Rows, policy: Policy) -> Millis:
 def next_deadline(rows: Rows, now: Millis, policy: Policy) -> Millis:
     """Return the next time (n,) at which a silent customer's stage may change by itself."""
     limits = policy.thresholds.of(rows)
+    never = np.iinfo(np.int64).max
+    rested = rows["last_at"] + (now - awake(rows, now)) + 1
+    silent = [rested + dormant_after(rows, policy), rested + policy.horizon_ms]
     deadlines = [
         (rows["first_at"] + limits.onboarding_ms).astype(np.int64),
         (rows["first_at"] + limits.growth_ms).astype(np.int64),
-        rows["last_at"] + dormant_after(rows, policy) + 1,
-        rows["last_at"] + policy.horizon_ms + 1,
+        *(np.where(resting(rows), never, deadline) for deadline in silent),
     ]
-    never = np.iinfo(np.int64).max
     ahead = [np.where(deadline > now, deadline, never) for deadline in deadlines]
     soonest: Millis = np.minimum.reduce(ahead)
     return soonest
@@ -134,7 +135,7 @@ def use_ratio(rows: Rows, now: Millis) -> Floats:
     Each exponentially decayed count is divided by what a constant rate would have left in it
     since the first activity, so that a young customer is not taken for a growing one.
     """
-    silence = np.maximum(now - rows["last_at"], 0) / DAY_MS
+    silence = np.maximum(awake(rows, now) - rows["last_at"], 0) / DAY_MS
     age = np.maximum(now - rows["first_at"], DAY_MS) / DAY_MS
     rates = [
         rows[name] * np.exp2(-silence / half_life) / (half_life * (1.0 - np.exp2(-age / half_life)))

@@ -24,12 +24,12 @@ from shared.domain import fold, labels, lifecycle, telling
 from shared.domain.batch import Batch, Events, Numbers, columns
 from shared.domain.customer import CustomerTable, Indices
 from shared.domain.emission import EVENT, MODEL, REVIEW, SETTLE, Effects, Emission, Misplaced, Step
-from shared.domain.events import Account, Event, ModelActivated, ThresholdsSet, epoch_ms
+from shared.domain.events import Event, ModelActivated, ThresholdsSet
 from shared.domain.features import Millis
+from shared.domain.notes import note
 from shared.domain.outputs import Clock
 from shared.domain.policy import SLOT_MS, Policy
 from shared.domain.position import Counts, Position
-from shared.domain.profiles import closed_code, update_profile
 from shared.domain.rehearsal import Rehearsal
 from shared.domain.scoring import Scoring, Served, cold_model
 from shared.domain.telling import Mask
@@ -355,7 +355,9 @@ class Partition:
         fold.fold_events(rows, events, self._policy)
         step = Step(indices, rows, now, numbers + run.first, EVENT, work.emission)
         told = events["told"]
-        self._update_profiles(step, np.flatnonzero(told), [run.events[n] for n in numbers[told]])
+        noted = np.flatnonzero(events["noted"] if self._scoring.is_read else told)
+        whose = [run.events[n] for n in numbers[noted].tolist()]
+        note(self.table, step, noted, whose, events[noted], self._policy)
         self._scoring.score(step, told | work.at_once[step.events])
         self._look_sooner(step)
         self._put_back(step, work)
@@ -363,20 +365,6 @@ class Partition:
     def _count(self, events: Events, now: Millis) -> None:
         self.counts.applied += len(events)
         self.counts.late += int(np.count_nonzero(events["at"] < now - _LATE_MS))
-
-    def _update_profiles(self, step: Step, which: Indices, events: list[Event]) -> None:
-        """Take in what account events say of some of the customers, ``which`` (m,) of the n."""
-        for n, event in zip(which.tolist(), events, strict=True):
-            if isinstance(event, Account):
-                index = int(step.indices[n])
-                profile = self.table.profile(index)
-                self.table.profiles[index] = update_profile(profile, event.data)
-                step.rows["market"][n] = self._policy.thresholds.code(
-                    self.table.profile(index).market
-                )
-                step.rows["closed"][n] = closed_code(int(step.rows["closed"][n]), event.data)
-                if event.data.status == "closed":
-                    labels.mark_closed(step.rows[n : n + 1], epoch_ms(event.time), self._policy)
 
     def _look_sooner(self, step: Step) -> None:
         """Bring a review forward when by what is known now a stage may end before it."""

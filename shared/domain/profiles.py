@@ -1,49 +1,96 @@
-"""How ``tenure.account`` events change a customer's profile."""
+"""How ``tenure.account`` events change what is known about a customer.
+
+Of each fact the newest event that names it counts, by event time and not by arrival; of two events
+of one instant the greater value counts, and no consent before consent.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from shared.domain.events import AccountData, epoch_ms
-from shared.domain.lifecycle import CLOSED_INVOLUNTARY, CLOSED_VOLUNTARY, OPEN
+from shared.domain.ledger import Ledger, mention, newest_status, plan, status
 from shared.domain.outputs import Profile
 
-_PLAIN: Final = (
-    "plan", "plan_limit", "brand", "market", "time_zone", "balance", "acquisition_source",
-    "referred_by",
-)  # fmt: skip
+_Value = float | str | bool
+
+#: Facts, and what a ledger calls them.
+_FACTS: Final = {
+    "plan_limit": "l", "brand": "b", "market": "m", "time_zone": "z", "balance": "$",
+    "expiry": "e", "contract_end": "c", "acquisition_source": "s", "referred_by": "r",
+}  # fmt: skip
 _CONSENT: Final = {"consent_given": True, "consent_withdrawn": False}
-_REOPENS: Final = frozenset({"opened", "activated", "renewed", "trial_started"})
 
 
-def update_profile(profile: Profile, data: AccountData) -> Profile:
-    """Return the profile after an account event: what the event names replaces what was known."""
+def update_profile(profile: Profile, ledger: Ledger, data: AccountData, at: int) -> Profile:
+    """Return the profile after an account event of a time; the ledger is changed in place."""
     changes: dict[str, Any] = {
-        name: value for name in _PLAIN if (value := getattr(data, name)) is not None
-    }
-    changes |= {
-        name: epoch_ms(value)
-        for name in ("expiry", "contract_end")
-        if (value := getattr(data, name)) is not None
+        name: value
+        for name, key in _FACTS.items()
+        if (value := _plain(getattr(data, name))) is not None
+        and _counts(ledger, key, getattr(profile, name), value, at)
     }
     if data.attributes:
-        changes["attributes"] = {**profile.attributes, **data.attributes}
+        changes["attributes"] = _newest(ledger, "a", profile.attributes, data.attributes, at)
     if data.status in _CONSENT:
-        changes["consent"] = {**profile.consent, _purpose(data): _CONSENT[data.status]}
+        given = {_purpose(data): _CONSENT[data.status]}
+        changes["consent"] = _newest(ledger, "?", profile.consent, given, at)
     else:
-        changes["status"] = data.status
+        status(ledger, _way(data), at)
+        changes["status"] = newest_status(ledger)
+    if data.plan is not None:
+        mention(ledger.plans, at, data.plan, kept=1)
+        changes["plan"] = plan(ledger)[0]
+    ledger.profile_at = ledger.profile_at or at
     return msgspec.structs.replace(profile, **changes)
+
+
+def _plain(value: _Value | datetime | None) -> _Value | None:
+    return epoch_ms(value) if isinstance(value, datetime) else value
+
+
+def _newest(
+    ledger: Ledger, prefix: str, known: Mapping[str, Any], named: Mapping[str, Any], at: int
+) -> dict[str, Any]:
+    """Return what is known by name, with what an event names where it counts."""
+    counts = {
+        name: value
+        for name, value in named.items()
+        if _counts(ledger, prefix + name, known.get(name), value, at)
+    }
+    return {**known, **counts}
+
+
+def _counts(ledger: Ledger, key: str, known: _Value | None, value: _Value, at: int) -> bool:
+    """Tell whether an event's word counts, and note its time where it does.
+
+    Times are noted where they are not that of the first account event, which often says all.
+    """
+    since = ledger.newer.get(key, ledger.profile_at)
+    if known is not None and (at < since or (at == since and not _beats(value, known))):
+        return False
+    if ledger.profile_at in {0, at}:
+        ledger.newer.pop(key, None)
+    else:
+        ledger.newer[key] = at
+    return True
+
+
+def _beats(value: Any, known: Any) -> bool:  # noqa: ANN401  # both of the fact's own type
+    """Tell which of two values of one instant counts."""
+    return bool(value < known if isinstance(value, bool) else value > known)
+
+
+def _way(data: AccountData) -> str:
+    """Name the status, and who closed the account."""
+    by_operator = data.status == "closed" and data.voluntary is False
+    return "closed_involuntary" if by_operator else data.status
 
 
 def _purpose(data: AccountData) -> str:
     """Name what consent is about: a channel, a purpose, both, or everything (``*``)."""
     return "/".join(filter(None, (data.channel, data.purpose))) or "*"
-
-
-def closed_code(before: int, data: AccountData) -> int:
-    """Return the code of `lifecycle` for whether the account is closed after this event."""
-    if data.status == "closed":
-        return CLOSED_INVOLUNTARY if data.voluntary is False else CLOSED_VOLUNTARY
-    return OPEN if data.status in _REOPENS else before

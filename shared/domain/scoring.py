@@ -9,26 +9,29 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from shared.domain import lifecycle
+from shared.domain import ledger, lifecycle
 from shared.domain.churn import HORIZON_DAYS, ChurnModel, Scorer
 from shared.domain.customer import CustomerTable, Indices, Rows
-from shared.domain.emission import SCORE, TRANSITION, Make, Step
+from shared.domain.dealings import Dealings
+from shared.domain.emission import REVIEW, SCORE, TRANSITION, Make, Step
 from shared.domain.features import MICROS, Floats, Millis, feature_matrix
 from shared.domain.forecasts import Forecast
 from shared.domain.outputs import Cause, Identity, Score, Transition
-from shared.domain.policy import Policy
+from shared.domain.policy import SLOT_MS, Policy
 from shared.domain.reasons import explain
+from shared.domain.risk_history import remember, risk_before
 from shared.domain.value import lifetime_value, margin_ratio
 from shared.domain.wheel import Slots, next_review
 
 Mask = NDArray[np.bool_]
 
+_NO_DEALINGS: Final = Dealings()
 BANDS: Final = 20  # risk is emitted when it passes a multiple of 1 / BANDS
 
 #: Fields of a row that a score shows, in the order in which `_score` takes them.
 _SCORED: Final = (
     "stage", "stage_since", "first_at", "last_at", "visits", "spend", "revenue", "margin", "cost",
-    "closed",
+    "closed", "first_seen",
 )  # fmt: skip
 
 
@@ -108,6 +111,8 @@ class Scoring:
 
         """
         features, risk = self._risk(step)
+        if step.phase == REVIEW:
+            remember(step.rows, step.now, risk)
         self._move_stages(step, risk)
         self._tell(step, features, risk, told)
         return features
@@ -170,9 +175,11 @@ class Scoring:
         reasons = explain(self.model.scorer, features)
         said = foretell(self.model.scorer, features, risk, rows)
         forecasts = (said.closed, said.churn, said.spend, worth(said, rows, self.policy))
+        review = self.next_review(rows, now) if step.phase == REVIEW else rows["review"]
         plain = zip(
             now.tolist(), risk.tolist(), features.tolist(), reasons,
             np.stack(forecasts, axis=1).tolist(),
+            *(risk_before(rows, now, days) for days in (7, 30)), review.tolist(),
             *(rows[name].tolist() for name in _SCORED), strict=True,
         )  # fmt: skip
         return [
@@ -182,10 +189,11 @@ class Scoring:
     def _score(self, index: int, cause: Cause, plain: tuple[Any, ...]) -> Make:
         """Take the profile and the model as they are now: both may change within the batch."""
         profile, version = self._table.profile(index), self.model.version
+        (at, risk, features, reasons, forecast, week, month, review, stage, since, first, last,
+         visits, spend, revenue, margin, cost, closed, known) = plain  # fmt: skip
+        dealings = self._dealings(index, at, known)
 
         def make(origin: Identity) -> Score:
-            (at, risk, features, reasons, forecast, stage, since, first, last, visits,
-             spend, revenue, margin, cost, closed) = plain  # fmt: skip
             p_closed, p_churn, expected_spend, clv = forecast
             return Score(
                 customer=self._table.ids[index],
@@ -211,6 +219,14 @@ class Scoring:
                 p_churn=p_churn,
                 expected_spend=expected_spend,
                 clv=clv,
+                dealings=dealings,
+                risk_7d_ago=week,
+                risk_30d_ago=month,
+                next_review=review * SLOT_MS,
             )
 
         return make
+
+    def _dealings(self, index: int, now: int, since: int) -> Dealings:
+        kept = self._table.ledger(index)
+        return _NO_DEALINGS if kept is None else ledger.told(kept, now, since)

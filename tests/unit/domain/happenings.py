@@ -28,6 +28,7 @@ from tests.unit.domain.histories import (
 MODELS = {version: served(version, lean=version - 2) for version in (1, 2, 3)}
 gaps = st.sampled_from([0, 1, 1_000, 10 * MINUTE_MS, HOUR_MS, 7 * HOUR_MS, DAY_MS, 9 * DAY_MS])
 delays = st.sampled_from([0, 0, 0, -4 * MINUTE_MS, -9 * MINUTE_MS, HOUR_MS, DAY_MS, 20 * DAY_MS])
+STATUSES = ["paused", "payment_failed", "overdue", "settled", "notice_given", "trial_started"]
 
 
 class Happening(NamedTuple):
@@ -46,6 +47,7 @@ happenings = st.builds(
     kind=st.sampled_from(
         ["purchase"] * 4
         + ["usage", "refund", "closed", "activated", "consent_given", "contact", "cost"]
+        + ["recharge", "rated", "complained", *STATUSES]
         + ["tick", "model", "model", "far", "moved_to_market", "thresholds"]
     ),
     number=st.integers(0, 30),
@@ -57,7 +59,14 @@ def to_event(one: Happening, at: int) -> Json:
     name, who = f"{one.kind}-{one.number}", one.customer
     makers = {
         "purchase": lambda: purchase(who, at, one.number / 7, name),
-        "usage": lambda: usage(who, at, name, amount=0.1, initiated_by="customer"),
+        "usage": lambda: usage(
+            who, at, name, amount=0.1, quantity=one.number / 3, service=f"service-{one.number % 11}"
+        ),
+        "recharge": lambda: purchase(
+            who, at, 5.0, name, category="recharge", product=f"product-{one.number}"
+        ),
+        "rated": lambda: contact(who, at, name, outcome="rated", score=one.number % 11),
+        "complained": lambda: contact(who, at, name, outcome="complained", trigger_id=name),
         "refund": lambda: purchase(who, at, -1.1, name),
         "contact": lambda: contact(who, at, name),
         "cost": lambda: cost(who, at, 0.07, name),
@@ -70,7 +79,7 @@ def to_event(one: Happening, at: int) -> Json:
         "far": lambda: purchase(who, at + DAY_MS, 1.0, name),
     }
     made = makers.get(one.kind)
-    return made() if made else account(who, at, one.kind, name, plan=f"plan-{one.number}")
+    return made() if made else account(who, at, one.kind, name, plan=f"plan-{one.number % 4}")
 
 
 def to_records(history: list[list[Happening]]) -> list[Record]:

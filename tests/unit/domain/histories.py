@@ -16,8 +16,10 @@ from shared.domain.batch import Record, read_batch
 from shared.domain.calendars import Plans
 from shared.domain.churn import Scorer
 from shared.domain.customer import CustomerTable
+from shared.domain.dealings import Dealings
 from shared.domain.emission import Effects, Misplaced
 from shared.domain.hazard import INPUTS, PRIOR, Steps
+from shared.domain.ledger import told
 from shared.domain.logistic import Linear
 from shared.domain.outputs import DeadLetter, Example, Score, Transition
 from shared.domain.partition import Counts, Partition, Position, Served
@@ -61,12 +63,14 @@ def account(customer: str, at: int, status: str, name: str | None = None, **data
     return event("account", at, customer, {"status": status, **data}, name)
 
 
-def contact(customer: str, at: int, name: str | None = None) -> Json:
-    return event("contact", at, customer, {"channel": "sms", "outcome": "sent"}, name)
+def contact(customer: str, at: int, name: str | None = None, **data: object) -> Json:
+    return event("contact", at, customer, {"channel": "sms", "outcome": "sent", **data}, name)
 
 
-def cost(customer: str, at: int, amount: float, name: str | None = None) -> Json:
-    return event("cost", at, customer, {"kind": "service", "amount": amount}, name)
+def cost(
+    customer: str, at: int, amount: float, name: str | None = None, kind: str = "service"
+) -> Json:
+    return event("cost", at, customer, {"kind": kind, "amount": amount}, name)
 
 
 def tick(at: int) -> Json:
@@ -177,6 +181,18 @@ def row_of(target: Partition, customer: str) -> np.void:
     assert index is not None
     found: np.void = target.table.rows[index]
     return found
+
+
+def dealings_of(target: Partition, customer: str) -> Dealings:
+    """Return what a score would tell of a customer's dealings now."""
+    index = target.table.find(customer)
+    assert index is not None
+    kept = target.table.ledger(index)
+    return (
+        Dealings()
+        if kept is None
+        else told(kept, target.now, row_of(target, customer)["first_seen"])
+    )
 
 
 def states(target: Partition) -> dict[bytes, bytes]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.domain.batch import Batch, Record, columns, read_batch
 from shared.domain.events import ModelActivated
-from shared.domain.features import plan_codes, service_bit
+from shared.domain.features import service_bit
 from shared.domain.identity import event_identities
 from shared.domain.policy import DAY_MS, MINUTE_MS
 from tests.unit.domain.happenings import MODELS, elsewhere
@@ -145,6 +145,8 @@ def test_versions_are_those_that_are_activated() -> None:
 
 
 VOICE = service_bit("voice")
+USED = {"active": True, "service": VOICE, "noted": True}
+TOLD = {"told": True, "noted": True}
 
 
 def view(event: Json) -> dict[str, object]:
@@ -168,28 +170,27 @@ def view(event: Json) -> dict[str, object]:
             purchase("a", T0, 10.0, initiated_by="system"),
             {"amount": 10_000_000, "margin": 4_000_000},
         ),
-        (usage("a", T0), {"active": True, "service": VOICE}),
+        (purchase("a", T0, 0.0, product="sim"), {"active": True, "noted": True}),
+        (purchase("a", T0, 0.0, category="recharge"), {"active": True, "noted": True}),
+        (purchase("a", T0, 0.0, category="device"), {"active": True}),
+        (usage("a", T0), {"active": True, "service": VOICE, "noted": True}),
         (
             usage("a", T0, amount=0.5),
-            {"amount": 500_000, "margin": 200_000, "active": True, "service": VOICE},
+            {"amount": 500_000, "margin": 200_000, **USED},
         ),
-        (usage("a", T0, initiated_by="system"), {"service": VOICE}),
-        (
-            account("a", T0, "opened", plan="flat-S"),
-            {"told": True, "plan": plan_codes("flat-S")[0], "family": plan_codes("flat-L")[1]},
-        ),
-        (account("a", T0, "opened", acquisition_cost=30), {"cost": 30_000_000, "told": True}),
-        (account("a", T0, "settled"), {"told": True}),
-        (contact("a", T0), {"told": True}),
-        (cost("a", T0, 1.25), {"cost": 1_250_000}),
+        (usage("a", T0, initiated_by="system"), {"service": VOICE, "noted": True}),
+        (account("a", T0, "opened", acquisition_cost=30), {"cost": 30_000_000, **TOLD}),
+        (account("a", T0, "settled"), TOLD),
+        (contact("a", T0), TOLD),
+        (cost("a", T0, 1.25), {"cost": 1_250_000, "noted": True}),
         (tick(T0), {}),
         (activation(T0, 1), {}),
     ],
 )
 def test_what_an_event_does_to_a_row(event: Json, expected: dict[str, object]) -> None:
     nothing = {
-        **dict.fromkeys(("amount", "margin", "cost", "service", "plan", "family"), 0),
-        **dict.fromkeys(("active", "told"), False),
+        **dict.fromkeys(("amount", "margin", "cost", "service"), 0),
+        **dict.fromkeys(("active", "told", "noted"), False),
     }
     (identity,) = event_identities([("tests", event["id"])]).tolist()
     assert view(event) == {"at": T0, "identity": identity, **nothing, **expected}

@@ -1,5 +1,6 @@
 """A state's bytes: what is written comes back bit for bit, and no more is written than needed."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,9 @@ from shared.domain.customer import (
     describe,
     micros,
 )
+from shared.domain.ledger import Ledger
 from shared.domain.outputs import Profile
+from shared.domain.service_use import Use
 
 ANNA, BERT = "anna", "bert ☂"
 everyone = np.arange
@@ -37,6 +40,8 @@ def table_of(*customers: str, pending: int = 0) -> CustomerTable:
 def test_a_row_comes_back_bit_for_bit(pending: int) -> None:
     table = table_of(ANNA, BERT, pending=pending)
     table.profiles[1] = Profile(plan="gold", consent={"sms": False}, attributes={"a": "b"})
+    table.note(0, Ledger(products={"sim": 1}, services={"data": Use(1, 2, 0.1, 0.2)}))
+    table.note(1, Ledger(touch=(1, 2, "sms", "", -1.0), plans=[(7, "gold")], statuses={3: 9}))
     again = CustomerTable(capacity=1)
     for key, value in reversed(table.encode(everyone(2))):
         again.restore(key, value)
@@ -44,6 +49,23 @@ def test_a_row_comes_back_bit_for_bit(pending: int) -> None:
     assert again.rows[:2].tobytes() == table.rows[[1, 0]].tobytes()
     assert again.profile(0) == table.profiles[1]
     assert again.profile(1) == NO_PROFILE
+    assert [again.ledger(n) for n in (1, 0)] == [table.ledger(n) for n in (0, 1)]
+    assert again.encode(everyone(2)) == table.encode(everyone(2))[::-1]
+
+
+def test_who_has_no_ledger_has_none() -> None:
+    assert table_of(ANNA).ledger(0) is None
+
+
+def test_a_ledger_that_was_read_is_kept_as_it_was_until_it_is_noted() -> None:
+    table = table_of(ANNA)
+    table.note(0, Ledger(costs={"service": 5}))
+    read = table.ledger(0)
+    assert read is not None
+    read.costs["service"] = 6
+    assert table.ledger(0) == Ledger(costs={"service": 5})
+    table.note(0, read)
+    assert table.ledger(0) == Ledger(costs={"service": 6})
 
 
 def test_snapshots_that_are_not_there_are_not_written() -> None:
@@ -52,12 +74,12 @@ def test_snapshots_that_are_not_there_are_not_written() -> None:
         for pending in range(PENDING + 1)
     ]
     assert np.diff(sizes).tolist() == [SNAPSHOT.itemsize] * PENDING
-    assert sizes[-1] == ROW.itemsize + 3
+    assert sizes[-1] == ROW.itemsize + 7
 
 
 def test_a_state_is_a_few_hundred_bytes() -> None:
     ((_, value),) = table_of(ANNA).encode(everyone(1))
-    assert len(value) < 300
+    assert len(value) < 310
 
 
 def test_of_several_values_of_a_key_the_last_one_wins() -> None:
@@ -72,16 +94,16 @@ def test_of_several_values_of_a_key_the_last_one_wins() -> None:
     assert again.profile(0).plan == "gold"
 
 
-@pytest.mark.parametrize("change", [b"\xff", b"\x00"])
+@pytest.mark.parametrize("change", [b"\xff", b"\x00", b"\x03", b"\x04"])
 def test_a_state_of_another_format_is_refused(change: bytes) -> None:
     ((key, value),) = table_of(ANNA).encode(everyone(1))
-    with pytest.raises(StateFormatError, match=f"format {change[0]}"):
+    with pytest.raises(StateFormatError, match=f"format {change[0]}.*build them anew"):
         CustomerTable().restore(key, change + value[1:])
 
 
 def test_a_state_of_another_size_is_refused() -> None:
     ((key, value),) = table_of(ANNA).encode(everyone(1))
-    shorter = value[:1] + (len(value) - 4).to_bytes(2, "little") + value[4:]
+    shorter = value[:1] + (len(value) - 8).to_bytes(2, "little") + value[3:-1]
     with pytest.raises(StateFormatError, match="bytes"):
         CustomerTable().restore(key, shorter)
 
@@ -125,8 +147,10 @@ def test_a_row_can_be_read_by_people() -> None:
     table = table_of(ANNA, pending=2)
     table.rows["events"][0] = 17
     table.profiles[0] = Profile(plan="gold")
+    table.note(0, Ledger(contacts=3))
     plain = describe(table, 0)
     assert plain["events"] == 17
     assert len(plain["snapshots"]) == 2
     assert plain["snapshots"][1]["at"] == table.rows["snapshots"]["at"][0, 1]
     assert plain["profile"]["plan"] == "gold"
+    assert plain["ledger"] == msgspec.to_builtins(Ledger(contacts=3))

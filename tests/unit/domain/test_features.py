@@ -14,10 +14,11 @@ from shared.domain.features import (
     EXACT_DELAY_DAYS,
     FEATURES,
     Rows,
+    awake,
     feature_matrix,
     fold_activity,
-    join_plan,
     plan_codes,
+    resting,
     service_bit,
 )
 
@@ -187,22 +188,38 @@ def test_services_are_told_apart_and_counted_once() -> None:
     assert feature_matrix(row, T0)[0, FEATURES.index("services")] == 2
 
 
-@given(st.permutations([(1, "a-1"), (2, "a-2"), (3, "b-1")]))
-def test_the_newest_plan_counts_in_any_order(events: list[tuple[int, str]]) -> None:
-    row = np.zeros(1, ACTIVITY_FIELDS)
-    for day, name in events:
-        plan, family = (np.array([code], np.uint32) for code in plan_codes(name))
-        join_plan(row, np.array([T0 + day * DAY_MS]), plan, family)
-    assert (int(row["plan"][0]), int(row["family"][0])) == plan_codes("b-1")
-    nothing = np.zeros(1, np.uint32)
-    join_plan(row, np.array([T0 + 9 * DAY_MS]), nothing, nothing)
-    assert row["plan_at"][0] == T0 + 3 * DAY_MS
+# -- what a pause takes out of a silence
 
 
-@pytest.mark.parametrize("plans", [("a-1", "b-1"), ("b-1", "a-1")])
-def test_of_two_plans_of_one_instant_the_same_counts_in_any_order(plans: tuple[str, str]) -> None:
-    row = np.zeros(1, ACTIVITY_FIELDS)
-    for name in plans:
-        plan, family = (np.array([code], np.uint32) for code in plan_codes(name))
-        join_plan(row, np.array([T0]), plan, family)
-    assert row["plan"][0] == max(plan_codes("a-1")[0], plan_codes("b-1")[0])
+def paused(began: int, ended: int = 0) -> Rows:
+    row = row_of([(T0, 5)])
+    row["first_seen"] = T0
+    row["paused_s"], row["resumed_s"] = began // 1000, ended // 1000
+    return row
+
+
+@pytest.mark.parametrize(
+    ("began", "ended", "now", "silent"),
+    [
+        (2, 0, 1, 1),  # paused later than now: not yet
+        (2, 0, 30, 2),  # it still pauses
+        (2, 12, 7, 2),  # its end is known, but not yet here
+        (2, 12, 30, 20),
+        (-9, 12, 30, 18),  # active while it paused: silent since that
+        (-9, -3, 30, 30),  # over before the last activity
+    ],
+)
+def test_a_pause_is_no_silence(began: int, ended: int, now: int, silent: int) -> None:
+    row = paused(T0 + began * DAY_MS, T0 + ended * DAY_MS if ended else 0)
+    x = feature_matrix(row, T0 + now * DAY_MS)[0]
+    assert x[FEATURES.index("recency")] == silent
+    assert x[FEATURES.index("tenure")] == silent
+    assert x[FEATURES.index("day")] == pytest.approx((T0 + now * DAY_MS) / DAY_MS)
+
+
+def test_a_pause_is_its_own_customers() -> None:
+    three = np.concatenate([row_of([(T0, 5)]), paused(T0 + DAY_MS), row_of([(T0, 5)])])
+    now = np.full(3, T0 + 9 * DAY_MS)
+    assert (awake(three, now) - T0).tolist() == [9 * DAY_MS, DAY_MS, 9 * DAY_MS]
+    assert resting(three).tolist() == [False, True, False]
+    assert now.tolist() == [T0 + 9 * DAY_MS] * 3

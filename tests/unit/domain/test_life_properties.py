@@ -6,20 +6,24 @@ from random import Random
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from shared.domain.batch import Record
+from shared.domain.dealings import Dealings
 from shared.domain.lifecycle import STAGES, dormant_after
 from shared.domain.outputs import Transition
 from shared.domain.policy import DAY_MS, SLOT_MS
-from tests.unit.domain.happenings import Happening, to_event
+from tests.unit.domain.happenings import STATUSES, Happening, to_event
 from tests.unit.domain.histories import (
     HOUR_MS,
     POLICY,
     T0,
     History,
     Json,
+    dealings_of,
     live,
     partition,
     purchase,
@@ -112,7 +116,11 @@ lives = st.sampled_from([2, 3, 12]).flatmap(
         events=st.lists(
             st.tuples(
                 st.integers(0, 20 * 24).map(HOUR_MS.__mul__),
-                st.sampled_from(["purchase", "purchase", "usage", "refund", "cost", "activated"]),
+                st.one_of(
+                    st.sampled_from(["purchase", "purchase", "usage", "refund", "recharge"]),
+                    st.sampled_from(["cost", "contact", "complained", "rated", "consent_given"]),
+                    st.sampled_from(["activated", "closed", *STATUSES]),
+                ),
             ),
             min_size=n,
             max_size=n,
@@ -142,11 +150,16 @@ def test_a_delay_of_up_to_a_day_changes_no_label_and_no_aggregate(
     left, right = row_of(on_time, "a"), row_of(late, "a")
     for name in (
         "events", "revenue", "margin", "cost", "first_seen", "first_at", "last_at", "visits",
-        "spend", "recent_days", "services", "plan", "family", "plan_at",
+        "spend", "recent_days", "services", "plan", "family", "plan_at", "closed", "paused_s",
+        "resumed_s",
     ):  # fmt: skip
         assert left[name] == right[name], name
     for name in ("decay7", "decay30", "decay90"):
         assert abs(left[name] - right[name]) <= 1e-9, name
+    assert late.table.profile(0) == on_time.table.profile(0)
+    assert_same_dealings(dealings_of(late, "a"), dealings_of(on_time, "a"))
+    if {"closed", "paused"} & {kind for _, kind in life.events}:
+        return  # before it is heard of, snapshots are taken that nobody takes afterwards
     known_to_both = set(labels(prompt)) & set(labels(slow))
     assert {at: labels(slow)[at] for at in known_to_both} == {
         at: labels(prompt)[at] for at in known_to_both
@@ -154,6 +167,22 @@ def test_a_delay_of_up_to_a_day_changes_no_label_and_no_aggregate(
     unknown_to_one = set(labels(prompt)) ^ set(labels(slow))
     first_told = T0 + min(at for _, at, _ in arrivals)
     assert all(at <= first_told for at, _ in unknown_to_one)  # before anybody knew the customer
+
+
+def assert_same_dealings(found: Dealings, expected: Dealings) -> None:
+    rates = {name: (use.per_day_30, use.per_day_90) for name, use in found.services.items()}
+    for name, use in expected.services.items():
+        assert rates.pop(name) == pytest.approx((use.per_day_30, use.per_day_90), rel=1e-9)
+    assert not rates
+    assert without_rates(found) == without_rates(expected)
+
+
+def without_rates(dealings: Dealings) -> Dealings:
+    services = {
+        name: structs.replace(use, per_day_30=0.0, per_day_90=0.0)
+        for name, use in dealings.services.items()
+    }
+    return structs.replace(dealings, services=services)
 
 
 def told(arrivals: list[tuple[int, int, Json]]) -> list[Record]:

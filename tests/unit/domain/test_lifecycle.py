@@ -345,3 +345,51 @@ def test_a_steady_use_has_a_ratio_of_one() -> None:
 def test_a_young_customer_is_not_taken_for_a_growing_one() -> None:
     row = steady(visits=5)
     assert use_ratio(row, row["last_at"])[0] == pytest.approx(1, abs=0.25)
+
+
+# -- pauses
+
+
+def test_who_pauses_does_not_fall_silent() -> None:
+    events = [*weekly(8), account("a", T0 + 7 * WEEK + DAY_MS, "paused")]
+    found = moves([*events, tick(T0 + 60 * WEEK)])
+    assert "dormant" not in [move.after for move in found]
+    assert "lapsed" not in [move.after for move in found]
+
+
+@pytest.mark.parametrize("resumes", ["activated", "renewed"])
+def test_silence_goes_on_where_the_pause_began(resumes: str) -> None:
+    """A pause of whole weeks: each stage comes just so much later."""
+    began, length = T0 + 7 * WEEK + 2 * DAY_MS, 50 * WEEK
+    end = tick(began + length + 2 * POLICY.horizon_ms)
+    paused = [account("a", began, "paused"), account("a", began + length, resumes)]
+    straight = moves([*weekly(8), end])
+    found = moves([*weekly(8), *paused, end])
+    ages = ("dormant", "lapsed")
+    expected = [(move.after, move.at + length) for move in straight if move.after in ages]
+    assert [(move.after, move.at) for move in found if move.after in ages] == expected
+    assert len(expected) == 2
+
+
+def test_a_closed_account_lapses_though_it_pauses() -> None:
+    events = [
+        *weekly(3),
+        account("a", T0 + 2 * WEEK + 1, "paused"),
+        account("a", T0 + 2 * WEEK + 2, "closed"),
+    ]
+    assert moves(events)[-1].after == "lapsed"
+
+
+@pytest.mark.parametrize("status", ["lead", "qualified", "opportunity"])
+def test_leads_are_prospects_with_their_source(status: str) -> None:
+    events = [
+        account("a", T0, status, acquisition_source="fair"),
+        tick(T0 + 9 * WEEK),
+        purchase("a", T0 + 9 * WEEK),
+    ]
+    history = run(partition(), live(events), range(len(events)))
+    before, *_, after = history.scores
+    assert (before.stage, before.profile.status) == ("prospect", status)
+    assert before.profile.acquisition_source == "fair"
+    assert (after.stage, after.profile.acquisition_source) == ("onboarding", "fair")
+    assert [move.before for move in history.transitions] == ["prospect"]
