@@ -17,6 +17,7 @@ from shared.domain.policy import DAY_MS
 from shared.domain.scoring import BANDS
 from tests.unit.domain.happenings import (
     MODELS,
+    STATUSES,
     Happening,
     elsewhere,
     happenings,
@@ -99,7 +100,15 @@ def test_history_is_scored_exactly_when_something_changed(happened: list[Happeni
         applied = target.counts.applied
         event = to_event(one, clock - max(one.delay, 0))
         history = run(target, [record(offset, [event], clock + LATER_MS)], models=MODELS)
-        told = one.kind in {"closed", "activated", "consent_given", "contact"}
+        told = one.kind in {
+            *STATUSES,
+            "rated",
+            "complained",
+            "closed",
+            "activated",
+            "consent_given",
+            "contact",
+        }
         for score in history.scores:
             before = last.get(score.customer)
             by_telling = told and score.cause == "event" and score.customer == one.customer
