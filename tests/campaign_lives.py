@@ -112,6 +112,7 @@ def files(draw: st.DrawFn) -> list[Campaign]:
             trigger=draw(TRIGGERS),
             offers=draw(st.sampled_from([None, SEVERAL])),
             own_topic=draw(st.booleans()),
+            approval=draw(st.sampled_from([False, False, True])),
             window_ms=draw(st.sampled_from([DAY, 28 * DAY])),
             starts=draw(st.sampled_from([None, T0 + DAY])),
             ends=draw(st.sampled_from([None, T0 + 30 * DAY])),

@@ -21,11 +21,11 @@ from shared.domain.campaign_decisions import enrolled as enrols
 from shared.domain.campaign_fold import Fold
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Batch, Lease, Rules
-from shared.domain.campaigns import Arming, Campaign, disarmed
+from shared.domain.campaigns import Arming, Campaign, disarmed, enrolled
 from shared.domain.checks import Crossing
 from shared.domain.controls import ALL, Controls, Hold
 from shared.domain.offers import Learned, Library, known_at
-from shared.domain.outputs import Clock, Score
+from shared.domain.outputs import Clock, Identity, Score
 from shared.domain.seen import Seen
 from shared.domain.standings import Enrolment, Standings
 
@@ -125,6 +125,7 @@ class _Past(Fold):
         super().__init__(standings, batch, rules, since)
         self._since = since
         self._to_come = _before(made, since)
+        self._finals: dict[tuple[str, str], Decision] = {}
 
     def take_in(self, message: Score | Clock) -> None:
         """Take a message of the time before."""
@@ -144,22 +145,45 @@ class _Past(Fold):
         self._impose(score.customer, score.at - 1)  # from before the history begins
         for campaign in self._rules.campaigns:
             self._rearm(campaign, score.customer, before, seen)
-        self._impose(score.customer, score.at)
+        self._impose(score.customer, score.at, score.origin)
         self._standings.remember(score.customer, seen)
 
-    def _impose(self, customer: str, at: int) -> None:
-        """Let be decided what was decided about a customer up to a time."""
+    def _impose(self, customer: str, at: int, origin: Identity | None = None) -> None:
+        """Let be decided what was decided about a customer up to a time.
+
+        Of that time itself only what came of a score up to ``origin``: several may be of one time.
+        """
         waiting = self._to_come.get(customer, [])
         while waiting and _crossed_at(waiting[0]) <= at:
-            decision = waiting.pop(0)
-            before = self._standings.arming(customer, decision.campaign)
-            enrolled_at = decision.at if enrols(decision) else None
-            after = disarmed(replace(before, number=decision.number), enrolled_at)
-            self._stand(customer, decision.campaign, before, after)
-            if enrolled_at is not None:
-                self._standings.enrol(customer, enrolled_at)
-            if decision.opens_at is not None:
-                self._standings.defer(decision)
+            later = origin is not None and waiting[0].origin > origin
+            if later and _crossed_at(waiting[0]) == at:
+                break
+            self._cross(waiting.pop(0), at)
+
+    def _cross(self, decision: Decision, at: int) -> None:
+        """Disarm a customer as a decision did, which may still wait at a time."""
+        customer, name = decision.customer, decision.campaign
+        before = self._standings.arming(customer, name)
+        after = disarmed(replace(before, number=decision.number), None)
+        self._stand(customer, name, before, after)
+        until = _waited_until(decision)
+        if until is not None and until > at and customer in self._standings.seen:
+            waiting = replace(decision, outcome="deferred", arm=None, opens_at=until)
+            self._standings.defer(waiting)
+            self._finals[customer, name] = decision
+        else:
+            self._come_to(decision)
+
+    def _decide_again(self, deferred: Decision, score: Score) -> None:
+        del score
+        self._come_to(self._finals.pop((deferred.customer, deferred.campaign)))
+
+    def _come_to(self, decision: Decision) -> None:
+        if enrols(decision):
+            before = self._standings.arming(decision.customer, decision.campaign)
+            after = enrolled(before, decision.at)
+            self._stand(decision.customer, decision.campaign, before, after)
+            self._standings.enrol(decision.customer, decision.at)
 
 
 class _Tried(Fold):
@@ -249,8 +273,11 @@ def _key(decision: Decision) -> Key:
 
 def _as_recorded(crossing: Crossing, made: Decision) -> Crossing:
     """Return a crossing with what its decision had, and the score history cannot tell."""
+    decided_at = _waited_until(made)
+    if decided_at is not None and crossing.score.at < decided_at:
+        return _as_waiting(crossing, made, decided_at)
     failed = {each.check: each.reason or "" for each in made.checks if not each.passed}
-    campaign, rails, now = crossing.campaign, crossing.rails, made.decided_at
+    campaign, rails = crossing.campaign, crossing.rails
     held = failed.get("state", "").startswith(
         ("all campaigns are stopped", "the campaign is paused ")
     )
@@ -261,15 +288,21 @@ def _as_recorded(crossing: Crossing, made: Decision) -> Crossing:
         suppressed={made.customer} if "suppression" in failed else (),
     )
     costs = rails.costs(campaign, crossing.score.at) if "budget" in failed else []
-    waited = crossing.crossed_at is None and crossing.opens_at is None
-    decided_again = made.opens_at or (None if made.crossed_at is None else made.at)
-    return replace(
-        crossing,
-        now=now,
-        controls=controls,
-        short_of=costs[0].allowance if costs else None,
-        full_until=decided_again if waited else None,
-    )
+    short_of = costs[0].allowance if costs else None
+    return replace(crossing, now=made.decided_at, controls=controls, short_of=short_of)
+
+
+def _as_waiting(crossing: Crossing, made: Decision, until: int) -> Crossing:
+    """Return a crossing that waited, whatever was decided in the end; when it did is not known."""
+    campaign = crossing.campaign
+    controls = Controls(approved={(campaign.name, campaign.version)})
+    now = min(made.decided_at, crossing.expires_at)
+    return replace(crossing, now=now, controls=controls, full_until=until)
+
+
+def _waited_until(made: Decision) -> int | None:
+    """Return when a decision that waited was made in the end, or is to be made."""
+    return made.opens_at or (None if made.crossed_at is None else made.at)
 
 
 def _expired_late(decision: Decision) -> bool:
@@ -287,7 +320,10 @@ def _before(made: Iterable[Made], since: int) -> dict[str, list[Decision]]:
     for decision, _ in made:
         if _crossed_at(decision) < since:
             found[decision.customer].append(_as_of(decision, since))
-    return {customer: sorted(each, key=_crossed_at) for customer, each in found.items()}
+    return {
+        customer: sorted(each, key=lambda one: (_crossed_at(one), one.origin))
+        for customer, each in found.items()
+    }
 
 
 def _as_of(decision: Decision, since: int) -> Decision:

@@ -13,19 +13,23 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
+from shared.adapters.sql.campaign_history import decisions_between
 from shared.adapters.sql.engine import open_database
+from shared.adapters.sql.offer_store import offer_library
 from shared.adapters.sql.tables import budgets, units
 from shared.domain.budgets import CHANNEL, MILLIONTHS, Allowance, Budget, allowances
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Rules
 from shared.domain.campaigns import Campaign, GuardRails, draw_arm, left_alone
-from shared.domain.controls import ALL
+from shared.domain.controls import ALL, Controls
 from shared.domain.outputs import Clock, Score
+from shared.domain.simulation import Told, simulate, used_before
 from tests.campaign_builders import CUSTOMERS, DAY, HOUR, MINUTE, T0, campaign
 from tests.campaign_builders import score as score_of
 from tests.campaign_lives import RAILS, SEVERAL, files, happenings, lives
 from tests.unit.campaigner.world import World, emptied
 
+END = T0 + 1_000 * DAY
 PARTITION = {who: number % 2 for number, who in enumerate(CUSTOMERS)}
 
 
@@ -33,7 +37,7 @@ class Step(NamedTuple):
     """So much happens; then a person does something, or a campaigner does."""
 
     happenings: int
-    then: Literal["nothing", "restart", "again", "stop", "go", "suppress"]
+    then: Literal["nothing", "restart", "again", "stop", "go", "suppress", "approve"]
     publishes: bool
     lag: int
 
@@ -42,7 +46,7 @@ STEPS = st.lists(
     st.builds(
         Step,
         happenings=st.integers(1, 40),
-        then=st.sampled_from(["nothing", "restart", "again", "stop", "go", "suppress"]),
+        then=st.sampled_from(["nothing", "restart", "again", "stop", "go", "suppress", "approve"]),
         publishes=st.booleans(),
         lag=st.sampled_from([0, 0, MINUTE, 2 * HOUR]),
     ),
@@ -70,18 +74,18 @@ class Deployment:
         self.controls = self.worlds[0].controls
         self.stopped = False
         self.suppressed: set[str] = set()
+        self.approved = False
         self.sent: list[str] = []
+        #: What each partition was told, and when (wall clock).
+        self.told: dict[int, list[Told]] = {0: [], 1: []}
 
     def live(self, happened: Sequence[Score | int], step: Step) -> None:
-        for each in happened:
-            for world in self.worlds:
-                if isinstance(each, int):
-                    world.append(Clock(partition=world.partition, at=each))
-                elif PARTITION[each.customer] == world.partition:
-                    world.append(each)
         now = happened[-1] if isinstance(happened[-1], int) else happened[-1].at
         for world in self.worlds:
             world.now = max(world.now, now + step.lag)
+            mine = [one for each in happened if (one := _of(world.partition, each)) is not None]
+            world.append(*mine)
+            self.told[world.partition] += [Told(world.now, each) for each in mine]
             world.process(0)  # from the beginning each time: as if all of it were sent again
             if step.publishes:
                 self.publish(world)
@@ -106,6 +110,9 @@ class Deployment:
         elif step.then == "go" and self.stopped:
             self.controls.resume(ALL, "ada", "")
             self.stopped = False
+        elif step.then == "approve":
+            self.controls.approve("early-warning", "v1", "bert")
+            self.approved = True
         elif step.then == "suppress":
             self.controls.suppress(CUSTOMERS[:1], "olga", "")
             self.suppressed |= set(CUSTOMERS[:1])
@@ -121,6 +128,12 @@ class Deployment:
         assert all(settled is not None for _, settled, _ in stored)
         assert all(outcome == record.outcome for outcome, _, record in stored)
         return [record for _, _, record in stored]
+
+
+def _of(partition: int, each: Score | int) -> Score | Clock | None:
+    if isinstance(each, int):
+        return Clock(partition=partition, at=each)
+    return each if PARTITION[each.customer] == partition else None
 
 
 def lived(
@@ -159,6 +172,7 @@ def test_promises_hold(
     for each in fired:
         rule = by_name[each.campaign]
         assert draw_arm(rule, each.customer, rules.salt, rules.rails) == "treatment"
+        assert not rule.approval or (deployment.approved and rule.name == "early-warning")
         if not rule.transactional:
             assert not left_alone(rules.rails, each.customer, rules.salt)
         assert each.offer == "ten-percent" if rule.offers is None else each.offer in SEVERAL.names
@@ -169,6 +183,39 @@ def test_promises_hold(
     expect_budgets(memory, fired, by_name, rules.rails)
     expect_crossings(decisions, scores, by_name)
     expect_units(memory, decisions, by_name, rules)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    lives(), st.builds(Rules, files(), st.sampled_from("abcdefgh"), RAILS), STEPS,
+    st.sampled_from([-DAY, 0, HOUR, 2 * DAY, 8 * DAY]),
+)  # fmt: skip
+def test_a_simulation_of_what_happened_comes_to_what_happened(
+    memory: Engine, scores: list[Score], rules: Rules, steps: list[Step], begin: int
+) -> None:
+    """Id for id: with budgets, rates, approvals, stops, the suppression list, and offers."""
+    deployment, decisions = lived(memory, scores, rules, steps)
+    approved = frozenset((each.name, each.version) for each in rules.campaigns)
+    tried = rules._replace(controls=Controls(approved=approved))
+    since, library = T0 + begin, offer_library(memory)
+    used = used_before(decisions_between(memory, None, END), since)
+    found: list[Decision] = []
+    for partition, told in deployment.told.items():
+        own = [
+            each
+            for each in decisions_between(memory, None, END)
+            if PARTITION[each.decision.customer] == partition
+        ]
+        found += simulate(told, own, tried, (since, END), used, library=library)
+
+    def told_of(made: Sequence[Decision]) -> dict[str, object]:
+        return {each.id: (each.outcome, each.at, each.arm, each.offer) for each in made}
+
+    assert told_of(found) == told_of([each for each in decisions if each.at >= since])
 
 
 @settings(
