@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -18,8 +19,10 @@ from rich.text import Text
 from services.campaigner.campaign_file import CampaignFileError, read_campaigns
 from services.campaigner.client import OperatorClient
 from services.campaigner.export_cli import export
+from services.campaigner.profile_tables import profile_tables
 from services.campaigner.report_tables import report_tables
 from services.campaigner.simulate_cli import simulate
+from shared.domain.outputs import Score
 from shared.settings import load_settings
 
 customer = typer.Typer(name="customer", help="Look at a customer.", no_args_is_help=True)
@@ -48,13 +51,13 @@ def show(
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a customer's stage, risk with its reasons, and value."""
+    """Show a customer: stage, risk with its reasons, activity, value, account and touch points."""
     with closing(open_client(url, key)) as client:
         profile = client.profile(identity)
     if as_json:
         typer.echo(json.dumps(profile))
     else:
-        print_tables(_profile_table(profile), _reasons_table(profile))
+        print_tables(*profile_tables(msgspec.convert(profile, Score)), apart=True)
 
 
 def decisions(
@@ -147,10 +150,12 @@ def _is_uuid(text: str) -> bool:
     return True
 
 
-def print_tables(*tables: Table) -> None:
-    """Print tables to the terminal."""
+def print_tables(*tables: Table, apart: bool = False) -> None:
+    """Print tables to the terminal, with an empty line between them where they are ``apart``."""
     console = Console()
-    for table in tables:
+    for number, table in enumerate(tables):
+        if apart and number:
+            console.print()
         console.print(table)
 
 
@@ -161,31 +166,6 @@ def table(*columns: str, rows: Iterable[Iterable[object]]) -> Table:
         # As text: an id may hold what rich would take for markup.
         made.add_row(*(Text(str(each)) for each in row))
     return made
-
-
-def _profile_table(profile: dict[str, Any]) -> Table:
-    rows = {
-        "customer": profile["customer"],
-        "stage": f"{profile['stage']} since {_day(profile['stage_since'])}",
-        "risk": f"{profile['risk']:.1%} (model {profile['model'] or 'heuristic'})",
-        "last active": _day(profile["last_activity"]),
-        "first active": _day(profile["first_activity"]),
-        "active days": profile["visits"],
-        "spend": f"{profile['spend']:,.2f}",
-        "margin": f"{profile['margin']:,.2f}",
-        "cost": f"{profile['cost']:,.2f}",
-        "expected spend": f"{profile['expected_spend']:,.2f} within the horizon",
-        "lifetime value": f"{profile['clv']:,.2f} to come",
-        "account": f"{profile['p_closed']:.1%} to be closed within the horizon",
-        "closed": "yes" if profile["closed"] else "no",
-        "as of": time_of(profile["at"]),
-    }
-    return table("", "", rows=rows.items())
-
-
-def _reasons_table(profile: dict[str, Any]) -> Table:
-    rows = [(f"{each['contribution']:+.2f}", each["text"]) for each in profile["reasons"]]
-    return table("log odds", "why", rows=rows)
 
 
 def _decisions_table(found: list[dict[str, Any]]) -> Table:
@@ -230,9 +210,3 @@ def _campaigns_table(found: list[dict[str, Any]]) -> Table:
 def time_of(epoch_ms: int) -> str:
     """Return a time in UTC as people read it."""
     return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(" ", "seconds")
-
-
-def _day(epoch_ms: int) -> str:
-    if epoch_ms == 0:
-        return "never"
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC).date().isoformat()

@@ -59,7 +59,13 @@ async def tenure(*arguments: str) -> Result:
 async def test_a_customer_is_shown_to_people_and_to_programs(url: str) -> None:
     shown = await tenure("customer", "show", ODD, "--url", url)
     assert shown.exit_code == 0
-    for words in (ODD, "growth since 2027-01-14", "70.0% (model 3)", "silent for 12 days", "+0.75"):
+    for words in (
+        ODD,
+        "growth since 2027-01-14",
+        "70.0% by model 3",
+        "silent for 12 days",
+        "+0.75",
+    ):
         assert words in shown.stdout
     parsed = json.loads((await tenure("customer", "show", ODD, "--url", url, "--json")).stdout)
     assert (parsed["customer"], parsed["risk"]) == (ODD, 0.7)
