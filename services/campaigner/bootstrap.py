@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from threading import Event, Thread
@@ -25,8 +25,8 @@ from services.campaigner.publisher import Publisher
 from services.campaigner.recall import recall
 from services.campaigner.rules import LiveRules
 from services.campaigner.service import Campaigner
-from services.campaigner.webhook_file import read_webhooks
-from services.campaigner.webhooks import Deliveries, deliver_all
+from services.campaigner.webhook_file import LiveWebhooks
+from services.campaigner.webhooks import DeliverAll, Deliveries
 from shared.adapters.api_keys import Doorkeeper, doorkeeper
 from shared.adapters.health import Health
 from shared.adapters.http import HttpServer
@@ -79,7 +79,7 @@ class Campaigning:
     publisher: Publisher
     gauges: Gauges
     fail: Callable[[BaseException], None]
-    deliveries: Sequence[Deliveries] = ()
+    webhooks: DeliverAll
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set.
@@ -93,7 +93,7 @@ class Campaigning:
         ending = Event()
         works: dict[str, Work] = {"scores": self.consumer.run, "outbox": self.publisher.run}
         works["gauges"] = self.gauges.run
-        works["webhooks"] = lambda ending: deliver_all(self.deliveries, ending)
+        works["webhooks"] = self.webhooks.run
         threads = [self._thread(name, work, ending) for name, work in works.items()]
         async with self.server:
             for thread in threads:
@@ -159,8 +159,8 @@ def build(
     )
     database = open_database(settings.database_url)
     source = settings.topic(CUSTOMER_SCORES.name)
-    endpoints = read_webhooks(settings.webhooks_file)
-    webhooks = WebhookStore(database, endpoints)
+    endpoints = LiveWebhooks(settings.webhooks_file)
+    webhooks = WebhookStore(database, lambda: endpoints.endpoints)
     store = CampaignStore(database, source, hook=hook, deliver=webhooks.add)
     controls = ControlStore(database, clock)
     rules = LiveRules(
@@ -201,7 +201,11 @@ def build(
     health.add_check("outbox", lambda: publisher.problem)
     health.add_check("database", lambda: gauges.problem)
     app = create_app(Api(queries, lambda: rules.book, controls.controls), keys, health)
-    add_controls(app, ControlApi(controls, lambda: rules.book), keys)
+    add_controls(
+        app,
+        ControlApi(controls, lambda: rules.book, lambda name: keys.named(name) is not None),
+        keys,
+    )
     if console is not None:
         asked = ConsoleQueries(database)
         parts = Parts(settings, queries, asked, controls, lambda: rules.book, health, clock)
@@ -209,10 +213,21 @@ def build(
     server = HttpServer(
         app, settings.campaigner_host, settings.campaigner_port, pages=console is not None
     )
-    deliveries = [
-        Deliveries(
-            each, webhooks, leases=campaigner.leases, controls=controls.controls, clock=clock
-        )
-        for each in endpoints
-    ]
-    return Campaigning(health, server, database, bus, consumer, publisher, gauges, fail, deliveries)
+    deliver = partial(
+        Deliveries,
+        store=webhooks,
+        leases=campaigner.leases,
+        controls=controls.controls,
+        clock=clock,
+    )
+    return Campaigning(
+        health,
+        server,
+        database,
+        bus,
+        consumer,
+        publisher,
+        gauges,
+        fail,
+        DeliverAll(endpoints, deliver),
+    )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import ssl
 from base64 import b64decode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import structlog
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from shared.domain.errors import TenureError
 from shared.domain.webhooks import Endpoint
+
+log = structlog.get_logger(__name__)
 
 _SECRET_BYTES: Final = range(24, 65)
 
@@ -39,6 +43,7 @@ class _Webhook(BaseModel):
     secret_file: Path | None = None
     campaigns: Annotated[list[str] | None, Field(min_length=1)] = None
     allow_private: bool = False
+    ca_file: Path | None = None
 
     @field_validator("url")
     @classmethod
@@ -62,11 +67,24 @@ class _Webhook(BaseModel):
             raise ValueError("use https, or `allow_private: true` for one of your own network")
         return self
 
+    @field_validator("ca_file")
+    @classmethod
+    def _certifies(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                ssl.create_default_context(cafile=str(value))
+            except OSError as error:  # of TLS as well as of files
+                raise ValueError(
+                    f"no certificates can be read from it ({error}); name a PEM file"
+                ) from None
+        return value
+
     def endpoint(self, environment: Mapping[str, str]) -> Endpoint:
         """Return it with its secret."""
         campaigns = None if self.campaigns is None else frozenset(self.campaigns)
         secret = self._secret(environment)
-        return Endpoint(self.name, self.url, secret, campaigns, self.allow_private)
+        ca_file = None if self.ca_file is None else str(self.ca_file)
+        return Endpoint(self.name, self.url, secret, campaigns, self.allow_private, ca_file)
 
     def _secret(self, environment: Mapping[str, str]) -> str:
         if self.secret_env is not None:
@@ -97,6 +115,30 @@ class _Webhooks(BaseModel):
         if twice := {each for each in names if names.count(each) > 1}:
             raise ValueError(f"{', '.join(sorted(twice))} more than once; give each its own name")
         return self
+
+
+class LiveWebhooks:
+    """Follows the file of webhooks, and the secrets that it names; ``endpoints`` are in force.
+
+    A file that cannot be used changes nothing but the log, and ``problem``. Raises a
+    `WebhookFileError` at the start.
+    """
+
+    def __init__(self, path: Path | None, environment: Mapping[str, str] = os.environ) -> None:
+        self._path = path
+        self._environment = environment
+        self.problem: str | None = None
+        self.endpoints = read_webhooks(path, environment)
+
+    def look(self) -> None:
+        """Take in what the file says now."""
+        try:
+            self.endpoints = read_webhooks(self._path, self._environment)
+            self.problem = None
+        except WebhookFileError as error:
+            if str(error) != self.problem:  # once, and not with each look
+                log.error("webhooks file not usable, the former stays", problem=str(error))  # noqa: TRY400  # it says all there is
+            self.problem = str(error)
 
 
 def read_webhooks(

@@ -8,6 +8,7 @@ nobody waiting but itself, and never Kafka. At least once, under the decision's 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from random import SystemRandom
 from threading import Event, Thread
@@ -20,6 +21,7 @@ from standardwebhooks import Webhook
 
 from services.campaigner.messages import rfc3339
 from services.campaigner.ports import Clock
+from services.campaigner.webhook_file import LiveWebhooks
 from shared import metrics
 from shared.adapters.sql.webhook_store import Delivery, WebhookStore
 from shared.adapters.webhook_transport import ForbiddenAddressError, checked_client
@@ -32,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 _PAGE: Final = 100
 _IDLE_S: Final = 1.0
+#: Between two looks at the file that names the endpoints.
+_LOOK_S: Final = 1.0
 _RETRY_S: Final = 5.0
 #: An endpoint that is waited for when we stop is left behind: what it got, it gets again.
 _GRACE_S: Final = 2.0
@@ -80,7 +84,7 @@ class Deliveries:
         self._controls = controls
         self._clock = clock
         self._random = random
-        self._http = checked_client(allow_private=endpoint.allow_private)
+        self._http = checked_client(allow_private=endpoint.allow_private, ca_file=endpoint.ca_file)
         self._webhook = Webhook(endpoint.secret)
 
     def run(self, stop: Event) -> None:
@@ -167,13 +171,65 @@ class Deliveries:
         metrics.WEBHOOK_TRIES.labels(self._endpoint.name, how).inc()
 
 
-def deliver_all(deliveries: Sequence[Deliveries], stop: Event) -> None:
-    """Deliver to each endpoint in a thread of its own until ``stop`` is set."""
-    threads = [
-        Thread(target=each.run, args=(stop,), name="webhook", daemon=True) for each in deliveries
-    ]
-    for thread in threads:
-        thread.start()
-    stop.wait()
-    for thread in threads:
-        thread.join(_GRACE_S)
+class _Working(NamedTuple):
+    thread: Thread
+    stop: Event
+
+
+class DeliverAll:
+    """Delivers to each endpoint in a thread of its own, and follows the file that names them.
+
+    Parameters
+    ----------
+    webhooks
+        The file.
+    deliveries
+        Returns what delivers to an endpoint.
+    every_s
+        Between two looks at the file.
+
+    """
+
+    def __init__(
+        self,
+        webhooks: LiveWebhooks,
+        deliveries: Callable[[Endpoint], Deliveries],
+        *,
+        every_s: float = _LOOK_S,
+    ) -> None:
+        self._webhooks = webhooks
+        self._deliveries = deliveries
+        self._every_s = every_s
+        self._working: dict[Endpoint, _Working] = {}
+
+    def run(self, stop: Event) -> None:
+        """Deliver until ``stop`` is set."""
+        while True:
+            self._follow()
+            if stop.wait(self._every_s):
+                break
+            self._webhooks.look()
+        self._end(list(self._working))
+
+    def _follow(self) -> None:
+        """Have a thread for each endpoint as it is now, and none for what it was."""
+        wanted = self._webhooks.endpoints
+        self._end([each for each in self._working if each not in wanted])
+        for each in wanted:
+            if each not in self._working:
+                log.info("webhook", endpoint=each.name, url=each.url)
+                stop = Event()
+                run = self._deliveries(each).run
+                thread = Thread(target=run, args=(stop,), name="webhook", daemon=True)
+                thread.start()
+                self._working[each] = _Working(thread, stop)
+
+    def _end(self, endpoints: Sequence[Endpoint]) -> None:
+        gone = [(each, self._working.pop(each)) for each in endpoints]
+        for _, working in gone:
+            working.stop.set()
+        for endpoint, working in gone:
+            working.thread.join(_GRACE_S)
+            if all(each.name != endpoint.name for each in self._webhooks.endpoints):
+                with suppress(KeyError):  # it never came to a try
+                    metrics.WEBHOOK_WORKING.remove(endpoint.name)

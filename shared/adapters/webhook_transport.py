@@ -8,6 +8,7 @@ answer (DNS rebinding), does not take place.
 from __future__ import annotations
 
 import socket
+import ssl
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -29,12 +30,14 @@ class CheckedTransport(httpx.BaseTransport):
     ----------
     allow_private
         Whether loopback, private and link-local addresses will do.
+    ca_file
+        Certificates of an authority of one's own, PEM.
 
     """
 
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(self, *, allow_private: bool, ca_file: str | None = None) -> None:
         self._allow_private = allow_private
-        self._inner = httpx.HTTPTransport(trust_env=False, retries=0)
+        self._inner = httpx.HTTPTransport(verify=_trusting(ca_file), trust_env=False, retries=0)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request.
@@ -86,9 +89,17 @@ def is_public(address: str) -> bool:
     return found.is_global and not found.is_multicast
 
 
-def checked_client(*, allow_private: bool) -> httpx.Client:
+def _trusting(ca_file: str | None) -> ssl.SSLContext:
+    """Return a context that trusts the authorities of the world, and one's own."""
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context
+
+
+def checked_client(*, allow_private: bool, ca_file: str | None = None) -> httpx.Client:
     """Return a client for one endpoint."""
-    transport = CheckedTransport(allow_private=allow_private)
+    transport = CheckedTransport(allow_private=allow_private, ca_file=ca_file)
     return httpx.Client(
         transport=transport, timeout=_TIMEOUT, follow_redirects=False, trust_env=False
     )

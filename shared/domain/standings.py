@@ -45,6 +45,9 @@ class Standings:
         Of the last week or more, ascending, by customer.
     deferred
         Decisions that wait for the end of quiet hours, by (customer, campaign).
+    at
+        The partition's time when they were read: what time alone made due until then was looked
+        at, though ``seen`` does not know, which is of the last scores.
 
     """
 
@@ -53,6 +56,7 @@ class Standings:
     units: dict[tuple[str, str], Unit] = field(default_factory=dict)
     enrolments: dict[str, tuple[int, ...]] = field(default_factory=dict)
     deferred: dict[tuple[str, str], Decision] = field(default_factory=dict)
+    at: int = field(default=0, compare=False)
     _ends: list[tuple[int, str, str]] = field(default_factory=list, init=False, compare=False)
     _due: list[tuple[int, str]] = field(default_factory=list, init=False, compare=False)
     _campaigns: Sequence[Campaign] | None = field(default=None, init=False, compare=False)
@@ -88,7 +92,8 @@ class Standings:
             return
         self._campaigns = campaigns
         self._timed = [each for each in campaigns if isinstance(each.trigger, Timed)]
-        self._due = [(at, who) for who, seen in self.seen.items() for at in self._dues(seen)]
+        dues = ((at, who) for who, seen in self.seen.items() for at in self._dues(seen))
+        self._due = [each for each in dues if each[0] > self.at]
         self._due += [(each.opens_at or each.at, each.customer) for each in self.deferred.values()]
         heapq.heapify(self._due)
 

@@ -29,13 +29,17 @@ _GONE: Final = 410
 
 
 class Endpoint(Struct, frozen=True):
-    """Where triggers go; ``campaigns`` is ``None`` for those of all campaigns."""
+    """Where triggers go; ``campaigns`` is ``None`` for those of all campaigns.
+
+    ``ca_file`` holds the certificates of an authority of one's own, beside those of the world.
+    """
 
     name: str
     url: str
     secret: str
     campaigns: frozenset[str] | None = None
     allow_private: bool = False
+    ca_file: str | None = None
 
     def takes(self, decision: Decision) -> bool:
         """Tell whether a decision's trigger goes there."""

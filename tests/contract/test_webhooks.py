@@ -1,21 +1,27 @@
 """Webhooks against a real HTTP server that answers, fails, redirects, is gone or hangs."""
 
+import json
+import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Engine
+import trustme
+from sqlalchemy import Engine, insert, select
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from services.campaigner.webhooks import Deliveries, deliver_all
+from services.campaigner.webhook_file import LiveWebhooks
+from services.campaigner.webhooks import DeliverAll, Deliveries
 from shared import metrics
 from shared.adapters import webhook_transport
 from shared.adapters.sql.campaign_store import CampaignStore
+from shared.adapters.sql.tables import webhook_deliveries
 from shared.adapters.sql.webhook_store import WebhookStore
 from shared.adapters.webhook_transport import ForbiddenAddressError, checked_client
 from shared.domain.campaign_fold import Fold
@@ -84,7 +90,7 @@ class World:
     def __init__(self, database: Engine, endpoints: Sequence[Endpoint]) -> None:
         self.now = T0
         self.controls = UNCONTROLLED
-        self.webhooks = WebhookStore(database, endpoints)
+        self.webhooks = WebhookStore(database, lambda: endpoints)
         self.store = CampaignStore(database, "customer-scores", deliver=self.webhooks.add)
         ((self.lease, self.offset, _),) = self.store.claim([0], "one", T0)
         self.endpoints = {each.name: each for each in endpoints}
@@ -250,15 +256,125 @@ async def test_who_hangs_keeps_neither_the_others_waiting_nor_the_outbox(
 
 @contextmanager
 def _delivering(world: World, *names: str) -> Iterator[None]:
-    stop = Event()
-    work = [world.deliveries(each) for each in names]
-    thread = Thread(target=deliver_all, args=(work, stop))
+    stop, webhooks = Event(), LiveWebhooks(None)
+    webhooks.endpoints = tuple(world.endpoints[each] for each in names)
+    webhooks.look = lambda: None  # type: ignore[method-assign]  # there is no file
+    deliver = DeliverAll(webhooks, lambda each: world.deliveries(each.name))
+    thread = Thread(target=deliver.run, args=(stop,))
     thread.start()
     try:
         yield
     finally:
         stop.set()
         thread.join()
+
+
+async def test_the_file_is_followed_without_a_restart(
+    database: Engine, receiver: Receiver, tmp_path: Path
+) -> None:
+    """A new endpoint works, one that is gone does not, and an error changes nothing."""
+    path, environment = tmp_path / "webhooks.yaml", {"SECRET": SECRET}
+
+    def write(*names: str) -> None:
+        hooks = [
+            {"name": each, "url": f"{receiver.url}/{each}", "secret_env": "SECRET",
+             "allow_private": True}
+            for each in names
+        ]  # fmt: skip
+        path.write_text(json.dumps({"webhooks": hooks}))
+
+    write("one")
+    webhooks = LiveWebhooks(path, environment)
+    world = World(database, ())
+    world.webhooks = WebhookStore(database, lambda: webhooks.endpoints)
+    world.store = CampaignStore(database, "customer-scores", deliver=world.webhooks.add)
+
+    def deliveries(endpoint: Endpoint) -> Deliveries:
+        world.endpoints[endpoint.name] = endpoint
+        return world.deliveries(endpoint.name)
+
+    deliver, stop = DeliverAll(webhooks, deliveries, every_s=0.02), Event()
+    thread = Thread(target=deliver.run, args=(stop,))
+    thread.start()
+    try:
+        world.fire("anna")
+        await until(lambda: len(receiver.got.get("/one", ())) == 1)
+        write("two")
+        await until(lambda: [each.name for each in webhooks.endpoints] == ["two"])
+        world.fire("bela")
+        await until(lambda: len(receiver.got.get("/two", ())) == 1)
+        path.write_text("webhooks: [nonsense]")
+        await until(lambda: webhooks.problem is not None)
+        world.fire("chris")
+        await until(lambda: len(receiver.got["/two"]) == 2)
+        write("two", "one")
+        await until(lambda: webhooks.problem is None)
+        await until(lambda: len(webhooks.endpoints) == 2)
+        world.fire("dora")
+        await until(lambda: len(receiver.got["/one"]) == 2)
+        await until(lambda: len(receiver.got["/two"]) == 3)
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.fixture
+def secure(receiver: Receiver, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """An address by TLS, of localhost alone, and the certificate of who vouches for it."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), receiver.server.RequestHandlerClass)
+    server.daemon_threads = True
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield f"https://localhost:{server.server_port}/tls", str(tmp_path / "ca.pem")
+    server.shutdown()
+    server.server_close()
+
+
+def test_certificates_are_checked_and_an_authority_of_ones_own_will_do(
+    database: Engine, receiver: Receiver, secure: tuple[str, str]
+) -> None:
+    url, ca_file = secure
+    unknown = Endpoint("unknown", url, SECRET, allow_private=True)
+    known = Endpoint("known", url, SECRET, allow_private=True, ca_file=ca_file)
+    other = url.replace("localhost", "127.0.0.1")  # the certificate is another's
+    misnamed = Endpoint("misnamed", other, SECRET, allow_private=True, ca_file=ca_file)
+    world = World(database, [unknown, known, misnamed])
+    world.fire("anna")
+    for name in ("unknown", "misnamed"):
+        world.deliver(name)
+        assert world.standing(name).failures == 1
+    assert receiver.got == {}
+    world.deliver("known")
+    assert len(receiver.got["/tls"]) == 1
+
+
+def test_what_a_restored_database_delivers_again_comes_under_the_same_id(
+    database: Engine, receiver: Receiver
+) -> None:
+    """It cannot know whether the endpoint has it; who sees an id twice contacts once."""
+    world = World(database, [endpoint(receiver, "ok")])
+    world.fire("anna")
+    rows = _all_rows(database)
+    world.deliver("ok")
+    with database.begin() as connection:  # yesterday's backup
+        connection.execute(insert(webhook_deliveries), rows)
+    world.deliver("ok")
+    ids = [
+        {k.lower(): v for k, v in headers.items()}["webhook-id"]
+        for headers, _ in receiver.got["/ok"]
+    ]
+    assert len(ids) == 2
+    assert len(set(ids)) == 1
+
+
+def _all_rows(database: Engine) -> list[dict[str, Any]]:
+    with database.connect() as connection:
+        return [dict(each._mapping) for each in connection.execute(select(webhook_deliveries))]
 
 
 def test_an_answer_that_does_not_come_is_a_failure(

@@ -80,8 +80,16 @@ def records(settings: Settings, topic: str) -> list[Any]:
 
 
 def triggers(settings: Settings) -> list[Trigger]:
-    found = records(settings, "retention-triggers")
+    """Return the triggers on the shared topic, and on those of campaigns that have their own."""
+    found = [record for topic in trigger_topics(settings) for record in records(settings, topic)]
     return [msgspec.json.decode(each.value, type=Trigger) for each in found]
+
+
+def trigger_topics(settings: Settings) -> list[str]:
+    with closing(KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers)) as consumer:
+        shared = settings.topic("retention-triggers")
+        names = [each for each in consumer.topics() if f"{each}.".startswith(f"{shared}.")]
+    return sorted(each.removeprefix(settings.topic_prefix) for each in names)
 
 
 def decisions(settings: Settings) -> list[Decision]:

@@ -17,7 +17,7 @@ from shared.adapters.event_log import customer_partition
 from shared.adapters.sql.engine import open_database
 from shared.adapters.sql.tables import budgets, positions
 from shared.adapters.sql.tables import decisions as decisions_table
-from shared.domain.campaigns import decision_id, draw_arm
+from shared.domain.campaigns import GuardRails, decision_id, draw_arm
 from shared.domain.outputs import Identity, Score
 from shared.settings import Settings, load_settings
 from tests.campaign_builders import campaign, score
@@ -34,12 +34,14 @@ from tests.integration.campaigner_kafka import (
 pytestmark = [pytest.mark.kafka, pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(300)]
 
 CAMPAIGNS = """\
+guard_rails: {control: 10%}
 campaigns:
   - name: early-warning
     state: live
     trigger: {risk_over: 0.6}
     channel: sms
-    offer: ten-percent-off
+    offers: {choices: [{name: ten-percent-off}, {name: extra-data}]}
+    topic: own
     control: 30%
     cool_down: 0s
     cost_per_contact: 0.05
@@ -90,7 +92,8 @@ def crowd(name: str, size: int = 20) -> list[str]:
 
 def expected_fired(customers: Sequence[str]) -> set[str]:
     rule = campaign(control=0.3)
-    treated = [who for who in customers if draw_arm(rule, who, "tenure") == "treatment"]
+    rails = GuardRails(control=0.1)
+    treated = [who for who in customers if draw_arm(rule, who, "tenure", rails) == "treatment"]
     return {decision_id("early-warning", who, 1) for who in treated}
 
 
@@ -121,7 +124,11 @@ def assert_all_decided_once(settings: Settings, customers: Sequence[str]) -> Non
     assert set(final) == ids
     fired = {each for each, outcome in final.items() if outcome == "fired"}
     assert fired == expected_fired(customers)
-    assert {each.decision for each in triggers(settings)} == fired
+    offers = {each.id: each.offer for each in decisions(settings) if each.outcome == "fired"}
+    # Each time that it left it was the same offer.
+    assert {(each.decision, each.offer) for each in triggers(settings)} == set(offers.items())
+    assert set(offers) == fired
+    assert set(offers.values()) == {"ten-percent-off", "extra-data"}
     assert spent(settings) == len(fired) * 50_000  # .05 each
     assert {each.id: each.outcome for each in decisions(settings)} == final
     assert len({(each.id, each.outcome) for each in decisions(settings)}) == len(ids)

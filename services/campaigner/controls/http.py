@@ -41,12 +41,20 @@ class ControlApi:
         The database.
     book
         Returns the campaigns in force.
+    knows
+        Tells whether an API key has a name.
 
     """
 
-    def __init__(self, store: ControlStore, book: Callable[[], CampaignBook]) -> None:
+    def __init__(
+        self,
+        store: ControlStore,
+        book: Callable[[], CampaignBook],
+        knows: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self._store = store
         self._book = book
+        self._knows = knows
 
     def pause_all(self, request: Request, reason: Reason = "") -> Response:
         """Stop all campaigns: nothing fires, and what waits for Kafka stays until it expires."""
@@ -76,6 +84,13 @@ class ControlApi:
             )
         if version != (current := self._version(campaign)):
             raise ProblemError(409, f"{current} is in force, and not {version}. Read it first.")
+        author = self._book().rails.author
+        if author is not None and not self._knows(author):
+            raise ProblemError(
+                403,
+                f"No API key is named {author}, whom the file names as its author, so nobody can "
+                "tell whether that is you. Write the name of the author's key in `author:`.",
+            )
         try:
             self._store.approve(campaign, version, caller.name)
         except RefusedError as error:

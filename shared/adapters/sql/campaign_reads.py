@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from shared.adapters.sql.tables import armings, customers, decisions, units
+from shared.adapters.sql.tables import armings, customers, decisions, positions, units
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaigns import Arming
 from shared.domain.outputs import Score
@@ -20,9 +20,12 @@ _score: Final = msgspec.json.Decoder(Score)
 _decision: Final = msgspec.json.Decoder(Decision)
 
 
-def read_standings(connection: Connection, partition: int) -> Standings:
-    """Return the customers of a partition, and where they stand."""
+def read_standings(connection: Connection, topic: str, partition: int) -> Standings:
+    """Return the customers of a partition of a topic, and where they stand."""
+    p = positions.c
+    at = select(p.at).where(p.topic == topic, p.partition == partition)
     return Standings(
+        at=connection.execute(at).scalar() or 0,
         seen=_seen(connection, partition),
         armings=_armings(connection, partition),
         units=_units(connection, partition),

@@ -98,7 +98,7 @@ class CampaignStore:
     def standings(self, lease: Lease) -> Standings:
         """Read the customers of a claimed partition; nobody else can change them now."""
         with reading(self._engine) as connection:
-            return read_standings(connection, lease.partition)
+            return read_standings(connection, self._topic, lease.partition)
 
     def latest(self, customer: str) -> Score:
         """Return a known customer's last score."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -34,11 +34,11 @@ class WebhookStore:
     engine
         An open database.
     endpoints
-        Where triggers go.
+        Returns where triggers go now.
 
     """
 
-    def __init__(self, engine: Engine, endpoints: Sequence[Endpoint]) -> None:
+    def __init__(self, engine: Engine, endpoints: Callable[[], Sequence[Endpoint]]) -> None:
         self._engine = engine
         self._endpoints = endpoints
 
@@ -54,7 +54,7 @@ class WebhookStore:
             }
             for each in settled
             if (decision := each.expired or each.row.decision) is not None
-            for endpoint in self._endpoints
+            for endpoint in self._endpoints()
             if endpoint.takes(decision)
         ]
         upsert_rows(connection, webhook_deliveries, rows, replace=False)

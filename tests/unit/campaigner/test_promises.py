@@ -22,8 +22,9 @@ from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Rules
 from shared.domain.campaigns import Campaign, GuardRails, draw_arm, left_alone
 from shared.domain.controls import ALL, Controls
-from shared.domain.outputs import Clock, Score
+from shared.domain.outputs import Clock, Profile, Score
 from shared.domain.simulation import Told, simulate, used_before
+from shared.domain.triggers import DateNears, Silent
 from tests.campaign_builders import CUSTOMERS, DAY, HOUR, MINUTE, T0, campaign
 from tests.campaign_builders import score as score_of
 from tests.campaign_lives import RAILS, SEVERAL, files, happenings, lives
@@ -445,3 +446,18 @@ def test_a_version_fires_only_after_its_approval(memory: Engine) -> None:
     assert [(each.customer, each.outcome) for _, _, each in world.stored()] == [
         ("anna", "suppressed"), ("bela", "fired"),
     ]  # fmt: skip
+
+
+def test_a_restart_does_not_look_again_at_what_time_had_made_due(memory: Engine) -> None:
+    """A date between the last score and a silence that was decided on must not arm it anew."""
+    silent = campaign("win-back", trigger=Silent(for_ms=2 * DAY), valid_for_ms=9 * DAY)
+    date = campaign("renewal", trigger=DateNears(date="contract_end", lead_ms=DAY))
+    world = World(emptied(memory), [silent, date])
+    ends = Profile(contract_end=T0 + 2 * DAY)
+    world.append(score_of(at=T0, last_activity=T0, profile=ends), Clock(0, T0 + 3 * DAY))
+    world.process()
+    assert Counter(each.campaign for _, _, each in world.stored())["win-back"] == 1
+    world.start()
+    world.append(Clock(0, T0 + 4 * DAY))
+    world.process()
+    assert Counter(each.campaign for _, _, each in world.stored())["win-back"] == 1
