@@ -20,6 +20,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 PERSONAL: Final = frozenset(
     {"authorization", "body", "customer", "customer_id", "data", "key", "payload", "subject"}
 )
+#: Tell of each request, and of each web socket with what opens it.
+_CHATTY: Final = ("httpx", "uvicorn.error")
 #: Loggers that print keys and values of records, or a line for each request, when let.
 _TALKATIVE: Final = ("aiokafka", "asyncio", "faust", "httpx", "kafka", "mode", "uvicorn")
 #: Loggers that say the same several times a second while Kafka is away, and how often they may.
@@ -88,6 +90,8 @@ def _route_standard_library(shared: list[Processor], level: str) -> None:
     root.setLevel(level)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(root.level, logging.INFO))
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
 
 
 class SeldomRepeated(logging.Filter):

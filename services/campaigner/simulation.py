@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import chain
 from typing import Final
@@ -44,8 +44,22 @@ class HistoryError(TenureError):
     """The past cannot be read."""
 
 
-def run_simulation(settings: Settings, book: CampaignBook, since: int, until: int) -> Simulation:
+def run_simulation(
+    settings: Settings,
+    book: CampaignBook,
+    since: int,
+    until: int,
+    *,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Simulation:
     """Simulate [since, until), epoch milliseconds, with the campaigns of a file.
+
+    Parameters
+    ----------
+    settings, book, since, until
+        Where the past is, the rules to try, and on what.
+    progress
+        Called now and then with the share of the past that is done.
 
     Raises
     ------
@@ -62,8 +76,9 @@ def run_simulation(settings: Settings, book: CampaignBook, since: int, until: in
         made, suppressed, library = _recorded(settings, until, len(partitions))
         rules = _rules(book, settings.control_salt, suppressed)
         used = used_before(chain.from_iterable(made.values()), since)
-        for partition in partitions:
-            history = _Counted(_read(consumer, partition))
+        for number, partition in enumerate(partitions):
+            read = _read(consumer, partition, _part_of(progress, number, len(partitions)))
+            history = _Counted(read)
             own = made[partition.partition]
             simulated += simulate(history, own, rules, (since, until), used, library=library)
             happened += [each for each, _ in own if since <= each.at < until]
@@ -120,11 +135,18 @@ def _partitions(consumer: KafkaConsumer, settings: Settings) -> list[TopicPartit
     return [TopicPartition(topic, number) for number in numbers]
 
 
-def _read(consumer: KafkaConsumer, partition: TopicPartition) -> Iterator[Told]:
+def _part_of(progress: Callable[[float], None], number: int, parts: int) -> Callable[[float], None]:
+    return lambda share: progress((number + share) / parts)
+
+
+def _read(
+    consumer: KafkaConsumer, partition: TopicPartition, progress: Callable[[float], None]
+) -> Iterator[Told]:
     """Yield what a partition holds now, from its beginning."""
     consumer.assign([partition])
     end = consumer.end_offsets([partition])[partition]
     consumer.seek_to_beginning(partition)
+    start = consumer.position(partition)
     moved_at = time.monotonic()
     while consumer.position(partition) < end:
         found = consumer.poll(timeout_ms=500, max_records=5_000).get(partition, ())
@@ -133,6 +155,7 @@ def _read(consumer: KafkaConsumer, partition: TopicPartition) -> Iterator[Told]:
                 yield from _told(record.timestamp, record.value)
         if found:
             moved_at = time.monotonic()
+            progress((consumer.position(partition) - start) / (end - start))
         elif time.monotonic() - moved_at > _STUCK_S:
             raise HistoryError(
                 f"{partition.topic}/{partition.partition} could not be read to its end within "

@@ -44,7 +44,7 @@ def _axis(kind: str, **more: object) -> Options:
         "axisLine": {"lineStyle": {"color": _LINE}},
         "axisTick": {"show": False},
         "splitLine": {"lineStyle": {"color": _LINE}},
-        "nameTextStyle": _FONT,
+        "nameTextStyle": {**_FONT, "color": "#7c8ba1"},
         **more,
     }
 
@@ -176,3 +176,109 @@ def risk_history(points: Sequence[tuple[int, float]]) -> Options:
         xAxis=_axis("time", splitLine={"show": False}),
         yAxis=_axis("value", min=0, max=1, interval=0.25),
     )
+
+
+def uplift(rows: Sequence[tuple[str, float, float, float]], unit: str) -> Options:
+    """Return estimates with their intervals: (of what, estimate, low, high), a line for nothing."""
+    names = [name for name, *_ in rows]
+    series: list[Options] = [
+        {
+            "type": "line",
+            "data": [[low, name], [high, name]],
+            "symbol": "rect",
+            "symbolSize": [3, 16],
+            "lineStyle": {"width": 4, "color": _sign(low, high)},
+            "itemStyle": {"color": _sign(low, high)},
+            "silent": True,
+        }
+        for name, _, low, high in rows
+    ]
+    points = {
+        "type": "scatter",
+        "data": [[round(estimate, 1), name] for name, estimate, _, _ in rows],
+        "symbolSize": 13,
+        "itemStyle": {"color": "#3b9ddb"},
+        "label": {"show": True, "position": "top", "formatter": "{@[0]}", "fontSize": 12},
+        "markLine": {
+            "silent": True,
+            "symbol": "none",
+            "data": [{"xAxis": 0}],
+            "label": {"formatter": "no effect", "fontSize": 11},
+            "lineStyle": {"color": "#7c8ba1", "type": "dashed"},
+        },
+    }
+    said = "; ".join(
+        f"{name} {estimate:+.2f} {unit}, between {low:+.2f} and {high:+.2f}"
+        for name, estimate, low, high in rows
+    )
+    return _chart(
+        f"Uplift: {said}",
+        [*series, points],
+        grid={**_GRID, "top": 28, "right": 24},
+        xAxis=_axis("value", name=unit, nameLocation="middle", nameGap=26),
+        yAxis=_axis("category", data=names, splitLine={"show": False}),
+    )
+
+
+def reliability(bins: Sequence[tuple[int, float, float]]) -> Options:
+    """Return predicted against observed: (labels, predicted, observed) of each tenth."""
+    most = max((n for n, _, _ in bins), default=1)
+    points = [
+        {
+            "value": [round(predicted, 4), round(observed, 4), n],
+            "symbolSize": 8 + 22 * (n / most) ** 0.5,
+        }
+        for n, predicted, observed in bins
+    ]
+    perfect = {
+        "type": "line",
+        "data": [[0, 0], [1, 1]],
+        "symbol": "none",
+        "silent": True,
+        "lineStyle": {"color": "#7c8ba1", "type": "dashed", "width": 1},
+    }
+    series = {
+        "type": "scatter",
+        "data": points,
+        "itemStyle": {"color": ACCENT, "opacity": 0.85},
+    }
+    said = ", ".join(f"{said:.0%} came true {true:.0%}" for _, said, true in bins)
+    shares = {"min": 0, "max": 1, "interval": 0.2}
+    return _chart(
+        f"Reliability: {said}",
+        [perfect, series],
+        grid={**_GRID, "bottom": 24},
+        xAxis=_axis("value", **shares, name="predicted", nameLocation="middle", nameGap=26),
+        yAxis=_axis("value", **shares, name="came true"),
+    )
+
+
+def curves(lines: Mapping[str, Sequence[tuple[int, float]]], text: str) -> Options:
+    """Return lines over time (epoch ms); what is not a number is a gap."""
+    colours = (ACCENT, "#7c8ba1", WARM)
+    series = [
+        {
+            "type": "line",
+            "name": name,
+            "data": [[at, round(y, 4) if y == y else None] for at, y in points],  # noqa: PLR0124
+            "showSymbol": False,
+            "lineStyle": {"width": 2, "color": colour},
+            "itemStyle": {"color": colour},
+        }
+        for (name, points), colour in zip(lines.items(), colours, strict=False)
+    ]
+    return _chart(
+        text,
+        series,
+        tooltip={**_TOOLTIP, "trigger": "axis"},
+        legend={"top": 0, "itemWidth": 14, "itemHeight": 10, "textStyle": _FONT},
+        grid={**_GRID, "top": 36},
+        xAxis=_axis("time", splitLine={"show": False}),
+        yAxis=_axis("value", scale=True),
+    )
+
+
+def _sign(low: float, high: float) -> str:
+    if low > 0:
+        return "#1f9d55"
+    return "#d64545" if high < 0 else "#7c8ba1"

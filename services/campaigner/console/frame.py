@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 PAGES: Final = (
     ("Overview", "/"),
     ("Customers", "/customers"),
+    ("Campaigns", "/campaigns"),
+    ("Model", "/model"),
+    ("Dead letters", "/letters"),
 )
 
 

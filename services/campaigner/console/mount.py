@@ -13,7 +13,14 @@ from nicegui import core, ui
 from services.campaigner.console.entry import LASTS_S, Entry
 from services.campaigner.console.guard import Guard
 from services.campaigner.console.http import entrance
-from services.campaigner.console.pages import customers, overview
+from services.campaigner.console.pages import (
+    campaigns,
+    customers,
+    letters,
+    model,
+    overview,
+    simulate,
+)
 from services.campaigner.console.parts import Parts
 from services.campaigner.console.state import Console
 
@@ -48,7 +55,7 @@ def mount(app: FastAPI, parts: Parts, entry: Entry, path: str, *, secret: str, h
     ui.add_head_html(
         f'<link rel="stylesheet" href="{path}/look/console.css?{version}">', shared=True
     )
-    for each in (overview, customers):
+    for each in (overview, customers, campaigns, simulate, model, letters):
         each.add(console)
     ui.run_with(
         app,

@@ -17,6 +17,8 @@ from services.campaigner.console.log_reader import LogReader
 from services.campaigner.console.parts import Parts
 from services.campaigner.console.questions import base
 from services.campaigner.console.questions.fleet import FleetWatch
+from services.campaigner.console.questions.letters import Letters
+from services.campaigner.console.questions.model import ModelWatch
 from services.campaigner.console.questions.moves import MoveCounter
 
 P = ParamSpec("P")
@@ -35,7 +37,9 @@ class Console:
         What there is to ask, and who may.
     logs
         Kafka's logs.
-    worth, risks, today, moves, fleet
+    simulating
+        Held while a simulation runs: one at a time.
+    worth, risks, today, moves, fleet, model, letters
         Questions whose answers everybody sees.
 
     """
@@ -49,6 +53,10 @@ class Console:
         self.today = Kept(lambda: base.today(parts))
         self.moves = Kept(MoveCounter(self.logs).look)
         self.fleet = Kept(FleetWatch(parts).look, least_s=3.0)
+        secret = parts.settings.model_key.get_secret_value().encode()
+        self.model = Kept(ModelWatch(self.logs, secret).look, least_s=4.0)
+        self.letters = Kept(Letters(self.logs).look)
+        self.simulating = asyncio.Semaphore(1)
         self._threads = ThreadPoolExecutor(_THREADS, "console")
 
     async def ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

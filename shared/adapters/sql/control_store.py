@@ -140,6 +140,11 @@ class ControlStore:
             rows = connection.execute(query).mappings().all()
         return [Change(**{**row, "detail": msgspec.json.decode(row["detail"])}) for row in rows]
 
+    def note(self, by: str, action: str, subject: str, detail: dict[str, Any]) -> None:
+        """Log what somebody does that is kept elsewhere; without any customer's id."""
+        with self._changing() as connection:
+            self._log(connection, by, action, subject, detail)
+
     def keep_versions(
         self, documents: dict[tuple[str, str], str], rails: str, author: str | None
     ) -> None:

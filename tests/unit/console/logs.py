@@ -1,6 +1,6 @@
 """Kafka's logs in memory, as the console asks for them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ class Record(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass
@@ -29,9 +30,17 @@ class MemoryLogs:
     away: bool = False
     read_records: int = 0
 
-    def append(self, topic: str, partition: int, value: bytes, key: bytes | None = None) -> None:
+    def append(
+        self,
+        topic: str,
+        partition: int,
+        value: bytes,
+        key: bytes | None = None,
+        *,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
         own = self.records.setdefault(Place(topic, partition), [])
-        own.append(Record(topic, len(own), 1_000 * len(own), key, value))
+        own.append(Record(topic, len(own), 1_000 * len(own), key, value, headers))
 
     def partitions(self, topic: str) -> list[Any]:
         self._require()

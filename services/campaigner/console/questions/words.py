@@ -45,6 +45,19 @@ def ago(at: int, now: int) -> str:
     return "just now"
 
 
+def span(milliseconds: int) -> str:
+    """Return how long something lasts.
+
+    >>> span(86_400_000), span(5_400_000), span(0)
+    ('1 day', '90 minutes', '0 minutes')
+    """
+    for length, name in _SPANS:
+        if milliseconds and milliseconds % length == 0:
+            number = milliseconds // length
+            return f"{number:,} {name}{'' if number == 1 else 's'}"
+    return f"{milliseconds / _MINUTE_MS:g} minutes"
+
+
 def money(amount: float, currency: str) -> str:
     """Return an amount.
 

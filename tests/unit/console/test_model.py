@@ -1,0 +1,93 @@
+"""The model's quality, from what was predicted at the time and what came true."""
+
+import math
+
+import msgspec
+import pytest
+
+from services.campaigner.console.questions import model
+from services.campaigner.console.questions.model import LABELS, ModelWatch
+from shared.domain.outputs import Example, Identity, Training, Watermark
+from shared.schemas.snapshots import sign, snapshot_key
+from tests.campaign_builders import DAY, T0
+from tests.unit.console.logs import MemoryLogs
+
+SECRET = b"secret of tests"
+
+
+def example(predicted: float, silent: bool, number: int = 0, **more: object) -> Example:
+    made = {
+        "origin": Identity(0, number, 0),
+        "at": T0,
+        "labelled_at": T0 + number * DAY,
+        "features": [],
+        "silent": silent,
+        "predicted": predicted,
+        "heuristic": 0.5,
+        "model": 1,
+        "recent": True,
+    }
+    return Example(**made | more)  # type: ignore[arg-type]
+
+
+def put(logs: MemoryLogs, *examples: Example) -> None:
+    value = msgspec.json.encode(Training(Watermark(0, T0), list(examples)))
+    logs.append("training-examples", 0, value)
+
+
+def test_what_came_true_is_held_against_what_was_said() -> None:
+    logs = MemoryLogs()
+    watch = ModelWatch(logs, SECRET)
+    assert watch.look().model.n == 0
+    put(logs, example(0.8, True), example(0.8, False, 1), example(0.2, False, 2))
+    put(logs, example(0.9, True, 3, measured=False), example(0.1, False, 4, recent=False))
+    found = watch.look()
+    assert (found.model.n, found.recent.n) == (4, 3)
+    assert found.model.auc == pytest.approx((1 + 1 + 0.5) / 3)
+    assert found.heuristic.auc == 0.5
+    assert found.model.brier == pytest.approx((0.04 + 0.64 + 0.04 + 0.01) / 4)
+    assert [(each.n, each.observed) for each in found.bins] == [(1, 0.0), (1, 0.0), (2, 0.5)]
+    assert (found.first, found.last) == (T0, T0 + 4 * DAY)
+
+
+def test_labels_are_taken_in_the_order_of_their_time_and_the_newest_stay() -> None:
+    logs = MemoryLogs()
+    put(logs, *(example(0.5, False, 1_000_000 + n) for n in range(LABELS)))
+    put(logs, *(example(0.5, True, n) for n in range(100)))  # another partition's, and older
+    found = ModelWatch(logs, SECRET).look()
+    assert (found.model.n, found.model.base_rate) == (LABELS, 0.0)
+
+
+def test_a_curve_has_a_point_for_each_stretch() -> None:
+    logs = MemoryLogs()
+    watch = ModelWatch(logs, SECRET)
+    put(logs, *(example(0.2 + 0.6 * (n % 2), n % 2 == 1, n) for n in range(300)))
+    right, _ = watch.look().curve
+    assert (right.auc, right.heuristic_auc) == (1.0, 0.5)
+    assert right.log_loss == pytest.approx(-math.log(0.8))
+    put(logs, *(example(0.8 - 0.6 * (n % 2), n % 2 == 1, 300 + n) for n in range(150)))
+    assert [each.auc for each in watch.look().curve] == [1.0, 1.0, 0.0]
+
+
+def test_a_version_that_is_not_ours_says_so() -> None:
+    logs = MemoryLogs()
+    key = snapshot_key("churn", 7)
+    for signature in (sign(key, b"{}", SECRET), b"forged"):
+        logs.append("churn-models", 0, b"{}", key, headers=[("hmac-sha256", signature)])
+        (found,) = ModelWatch(logs, SECRET).look().versions
+        assert found.version == 7
+        problem = str(found.problem)
+        assert ("TENURE_MODEL_KEY" in problem) is (signature == b"forged")
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b'{"examples": 3}'])
+def test_what_cannot_be_read_is_left_out(value: bytes) -> None:
+    logs = MemoryLogs()
+    logs.append("training-examples", 0, value)
+    assert ModelWatch(logs, SECRET).look().model.n == 0
+
+
+def test_examples_are_true() -> None:
+    import doctest
+
+    assert doctest.testmod(model) == (0, 1)
