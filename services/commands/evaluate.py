@@ -239,6 +239,13 @@ def _print(report: Report) -> None:
             f"Spearman {_three(spend.value_spearman)}, "
             f"top tenth {_three(spend.value_top_decile_share)}"
         )
+    if isinstance(report.cut, Cut) and report.cut.visits is not None:
+        visits = report.cut.visits
+        console.print(
+            f"Active days after the cut: {visits.predicted:,.0f} predicted, "
+            f"{visits.realised:,.0f} came; Spearman {_three(visits.spearman)}, "
+            f"off by {_three(visits.mean_error)} days a customer"
+        )
 
 
 def _table(title: str, target: Target) -> Table:

@@ -87,6 +87,26 @@ class Spend(Struct, frozen=True):
     value_top_decile_share: float | None
 
 
+class Visits(Struct, frozen=True):
+    """Days with activity that were expected at the cut, against those that came.
+
+    Attributes
+    ----------
+    spearman
+        Rank correlation.
+    mean_error
+        Mean absolute error, in days.
+    predicted, realised
+        Totals.
+
+    """
+
+    spearman: float | None
+    mean_error: float | None
+    predicted: float
+    realised: float
+
+
 class Cut(Target, frozen=True, kw_only=True):
     """The whole base at one time against the horizon that followed: silence.
 
@@ -98,6 +118,7 @@ class Cut(Target, frozen=True, kw_only=True):
     customers: int
     known: bool
     spend: Spend | None = None
+    visits: Visits | None = None
 
 
 class Report(Struct, frozen=True):
@@ -174,6 +195,7 @@ def _cut(cut: AtCut, anchors: Anchors) -> Cut:
         customers=len(cut.customers),
         known=cut.outcome is not None,
         spend=_spend(cut.base, cut.outcome),
+        visits=_visits(cut.base, cut.outcome),
     )
 
 
@@ -218,6 +240,18 @@ def _spend(base: Base, came: Outcome | None) -> Spend | None:
         value=float(base.value.sum()),
         value_spearman=_finite(accuracy.spearman(base.value, came.spend)),
         value_top_decile_share=_finite(accuracy.top_decile_share(base.value, came.spend)),
+    )
+
+
+def _visits(base: Base, came: Outcome | None) -> Visits | None:
+    if came is None or came.visits is None:
+        return None
+    said = base.expected_visits
+    return Visits(
+        spearman=_finite(accuracy.spearman(said, came.visits)),
+        mean_error=float(np.abs(said - came.visits).mean()) if len(said) else None,
+        predicted=float(said.sum()),
+        realised=float(came.visits.sum()),
     )
 
 

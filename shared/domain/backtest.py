@@ -28,7 +28,7 @@ from shared.domain.outputs import Training, Watermark
 from shared.domain.partition import Partition
 from shared.domain.policy import DAY_MS, Policy
 from shared.domain.position import Counts
-from shared.domain.scoring import Served, foretell, worth
+from shared.domain.scoring import Served, foretell, visits_to_come, worth
 
 _PARTITION: Final = 0
 _SOURCE: Final = "tenure/backtest"
@@ -178,6 +178,8 @@ class Backtest:
             features=features,
             spend=rows["spend"] / MICROS,
             value=worth(said, rows, self._policy),
+            visits=rows["visits"].astype(np.float64),
+            expected_visits=visits_to_come(scorer, features, said.silent, rows),
         )
 
     def outcome(self, base: Base) -> Outcome:
@@ -187,6 +189,7 @@ class Backtest:
             silent=rows["last_at"] <= base.at,
             closed=self._closed(base.customer, np.full(len(rows), base.at)),
             spend=rows["spend"] / MICROS - base.spend,
+            visits=rows["visits"] - base.visits,
         )
 
     def _closed(self, customer: Indices, at: Millis) -> Mask:

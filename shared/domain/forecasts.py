@@ -54,12 +54,15 @@ class Outcome:
         No activity; an account closed.
     spend
         Money spent.
+    visits
+        Days with activity, where they were counted: at a cut.
 
     """
 
     silent: Mask
     closed: Mask
     spend: Floats
+    visits: Floats | None = None
 
     @property
     def churn(self) -> Mask:
@@ -68,7 +71,8 @@ class Outcome:
 
     def where(self, which: Mask | Indices) -> Outcome:
         """Return what became of some of the customers."""
-        return Outcome(self.silent[which], self.closed[which], self.spend[which])
+        visits = None if self.visits is None else self.visits[which]
+        return Outcome(self.silent[which], self.closed[which], self.spend[which], visits)
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,8 @@ class Base:
     spend, value
         (n,) money spent until then, and the present value of the margin to come, in the reporting
         currency.
+    visits, expected_visits
+        (n,) days with activity until then, and those expected in ``(at, at + horizon]``.
 
     """
 
@@ -147,3 +153,5 @@ class Base:
     features: Floats
     spend: Floats
     value: Floats
+    visits: Floats
+    expected_visits: Floats

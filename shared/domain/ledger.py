@@ -31,12 +31,12 @@ KEPT: Final = 8
 #: The category of purchases whose rhythm is measured.
 RECHARGE: Final = "recharge"
 
-#: What a status is kept as. Of two at one instant the later one here counts. States hold the
-#: numbers, so a new one belongs at the end.
+#: What a status is kept as. Of two at one instant the later one here counts: who closes one
+#: account and opens another has an account. States hold the numbers: another order, another format.
 STATUSES: Final = (
-    "lead", "qualified", "opportunity", "trial_started", "opened", "activated", "renewed",
-    "plan_changed", "brand_changed", "payment_failed", "overdue", "settled", "paused",
-    "suspended", "notice_given", "closed", "closed_involuntary",
+    "lead", "qualified", "opportunity", "payment_failed", "overdue", "settled", "plan_changed",
+    "brand_changed", "notice_given", "closed", "closed_involuntary", "trial_started", "opened",
+    "activated", "renewed", "suspended", "paused",
 )  # fmt: skip
 CODES: Final = {status: code for code, status in enumerate(STATUSES)}
 REOPENS: Final = frozenset({"trial_started", "opened", "activated", "renewed"})
@@ -189,7 +189,7 @@ def closing(ledger: Ledger) -> tuple[int, int]:
     if not ledger.statuses:
         return OPEN, 0
     at, code = max((ledger.statuses.get(one, 0), one) for one in _CLOSED)
-    return (OPEN, 0) if at == 0 or at < _reopened(ledger) else (_CLOSED[code], at)
+    return (OPEN, 0) if at <= _reopened(ledger) else (_CLOSED[code], at)
 
 
 def pause(ledger: Ledger) -> tuple[int, int]:

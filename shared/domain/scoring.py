@@ -21,6 +21,7 @@ from shared.domain.policy import SLOT_MS, Policy
 from shared.domain.reasons import explain
 from shared.domain.risk_history import remember, risk_before
 from shared.domain.value import lifetime_value, margin_ratio
+from shared.domain.visits import expected_visits
 from shared.domain.wheel import Slots, next_review
 
 Mask = NDArray[np.bool_]
@@ -72,6 +73,13 @@ def worth(said: Forecast, rows: Rows, policy: Policy) -> Floats:
         life=float(policy.value_days),
         rate=policy.discount_rate,
     )
+
+
+def visits_to_come(scorer: Scorer, features: Floats, silent: Floats, rows: Rows) -> Floats:
+    """Return days (n,) with activity expected over the horizon; none of a closed account."""
+    horizon = scorer.steps.horizon
+    is_open = rows["closed"] == lifecycle.OPEN
+    return np.where(is_open, expected_visits(features, silent, horizon), 0.0)
 
 
 class Scoring:
@@ -175,11 +183,13 @@ class Scoring:
         reasons = explain(self.model.scorer, features)
         said = foretell(self.model.scorer, features, risk, rows)
         forecasts = (said.closed, said.churn, said.spend, worth(said, rows, self.policy))
+        visits = visits_to_come(self.model.scorer, features, risk, rows)
         review = self.next_review(rows, now) if step.phase == REVIEW else rows["review"]
         plain = zip(
             now.tolist(), risk.tolist(), features.tolist(), reasons,
             np.stack(forecasts, axis=1).tolist(),
             *(risk_before(rows, now, days) for days in (7, 30)), review.tolist(),
+            visits.tolist(),
             *(rows[name].tolist() for name in _SCORED), strict=True,
         )  # fmt: skip
         return [
@@ -189,8 +199,8 @@ class Scoring:
     def _score(self, index: int, cause: Cause, plain: tuple[Any, ...]) -> Make:
         """Take the profile and the model as they are now: both may change within the batch."""
         profile, version = self._table.profile(index), self.model.version
-        (at, risk, features, reasons, forecast, week, month, review, stage, since, first, last,
-         visits, spend, revenue, margin, cost, closed, known) = plain  # fmt: skip
+        (at, risk, features, reasons, forecast, week, month, review, to_come, stage, since, first,
+         last, visits, spend, revenue, margin, cost, closed, known) = plain  # fmt: skip
         dealings = self._dealings(index, at, known)
 
         def make(origin: Identity) -> Score:
@@ -223,6 +233,7 @@ class Scoring:
                 risk_7d_ago=week,
                 risk_30d_ago=month,
                 next_review=review * SLOT_MS,
+                expected_visits=to_come,
             )
 
         return make

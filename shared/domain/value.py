@@ -73,13 +73,18 @@ def unscaled_spend(features: Floats, silent: Floats, horizon: float) -> Floats:
         H in days.
 
     """
-    prior = horizon / 2.0
-    exposure = features[:, _TENURE] + prior
-    recent = features[:, _VISITS_90] / (_TAU * (1.0 - np.exp2(-exposure / _HALF_LIFE)))
-    lifetime = features[:, _VISITS] / exposure
-    visits = horizon * 0.5 * (recent + lifetime)
+    visits = horizon * visit_rate(features, horizon)
     spend: Floats = (1.0 - silent) * features[:, _MEAN_SPEND] * visits
     return spend
+
+
+def visit_rate(features: Floats, horizon: float) -> Floats:
+    """Return visits a day (n,): the mean of the recent rate and that of the whole life."""
+    exposure = features[:, _TENURE] + horizon / 2.0
+    recent = features[:, _VISITS_90] / (_TAU * (1.0 - np.exp2(-exposure / _HALF_LIFE)))
+    lifetime = features[:, _VISITS] / exposure
+    rate: Floats = 0.5 * (recent + lifetime)
+    return rate
 
 
 def lifetime_value(

@@ -194,8 +194,13 @@ def test_the_outcome_of_a_base_is_what_was_bought_within_the_horizon() -> None:
     events = shop()
     backtest, base, outcome = outcome_at(events, CUT)
     assert 0 < np.count_nonzero(outcome.silent) < len(base.customer)
-    for row, silent, spend in zip(base.customer, outcome.silent, outcome.spend, strict=True):
+    assert outcome.visits is not None
+    for row, silent, spend, visits in zip(
+        base.customer, outcome.silent, outcome.spend, outcome.visits, strict=True
+    ):
         bought = bought_in(events, backtest.table.ids[row], CUT, CUT + HORIZON)
+        assert (visits > 0) == bool(bought)
+        assert visits <= len(bought)
         assert silent == (not bought)
         assert spend == pytest.approx(sum(bought))
 

@@ -15,6 +15,7 @@ from shared.domain.outputs import Score
 from shared.domain.partition import Partition, Served, cold_model
 from shared.domain.policy import DAY_MS
 from shared.domain.scoring import BANDS
+from shared.domain.visits import expected_visits
 from tests.unit.domain.happenings import (
     MODELS,
     STATUSES,
@@ -74,6 +75,8 @@ def test_a_risk_can_be_computed_again_from_its_features_and_model(
         assert score.p_churn == 1 - (1 - score.risk) * (1 - score.p_closed)
         spend = scorer.spend(features, np.array([score.risk]))[0]
         assert score.expected_spend == (0.0 if score.closed else spend)
+        visits = expected_visits(features, np.array([score.risk]), POLICY.horizon_days)[0]
+        assert score.expected_visits == (0.0 if score.closed else visits)
 
 
 def test_the_value_of_a_customer_is_in_its_score() -> None:
@@ -88,6 +91,7 @@ def test_a_closed_account_is_expected_to_spend_nothing() -> None:
     events = [purchase("ada", T0), account("ada", T0 + 1, "closed")]
     *_, score = run(partition(), live(events)).scores
     assert (score.closed, score.expected_spend, score.clv) == (True, 0.0, 0.0)
+    assert score.expected_visits == 0.0
 
 
 @settings(max_examples=60, deadline=None)

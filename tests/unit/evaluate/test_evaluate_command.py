@@ -252,6 +252,21 @@ def test_spend_at_the_cut_is_ranked_and_added_up(tenure: Tenure, shop: str, tmp_
     assert spend["value_top_decile_share"] == pytest.approx(share)
 
 
+def test_visits_at_the_cut_are_those_that_came(tenure: Tenure, shop: str, tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+    visits = tenure.report(shop, *MAP, *SPAN, *CUT, "--predictions", str(target))["cut"]["visits"]
+    known = {row["customer_id"] for row in read(target)}
+    days = {
+        (customer, at // DAY_MS)
+        for customer, at, _ in orders()
+        if CUT_AT < at <= CUT_AT + 14 * DAY_MS and customer in known
+    }
+    assert visits["realised"] == len(days)
+    assert 0 < visits["predicted"] < 14 * len(known)
+    assert 0 < visits["mean_error"] < visits["predicted"] + visits["realised"]
+    assert -1 <= visits["spearman"] <= 1
+
+
 def test_figures_for_people(tenure: Tenure, shop: str) -> None:
     out, err = tenure.good(shop, *MAP, *SPAN, *CUT)
     assert "Silent, prequential" in out
