@@ -175,7 +175,9 @@ NOT_THOSE: dict[str, Life] = {
         {"stage": "growth", "profile": GB, "dealings": Dealings(products={"plus-package": T0})},
         {"spend": 100.0},
     ),
-    "anniversary": Life({"first_activity": MORNING - 364 * DAY, "segment": "new"}, {}, days=2),
+    "anniversary": Life(
+        {"first_activity": MORNING - 364 * DAY, "segment": "new", "visits": 49}, {}, days=2
+    ),
 }
 
 
