@@ -88,7 +88,8 @@ CHURN_MODELS: Final = Topic(
 RETENTION_TRIGGERS: Final = Topic(
     "retention-triggers",
     "customer",
-    "The public contract: one CloudEvent a record, by the CloudEvents Kafka binding",
+    "The public contract: one CloudEvent a record, by the CloudEvents Kafka binding. A campaign "
+    "with `topic: own` has retention-triggers.NAME, which is the same",
     config=_log(7),
 )
 

@@ -127,11 +127,11 @@ def campaigns(
     """Weigh score changes against ten campaigns on one core, and record decisions in SQL."""
     from tempfile import TemporaryDirectory
 
-    from services.campaigner.bench.throughput import decide, weigh
+    from services.campaigner.bench.throughput import decide, weigh, weigh_each_kind
 
     with TemporaryDirectory() as folder, Console(stderr=True).status("measuring"):
         url = database or f"sqlite:///{folder}/bench.db"
-        measured = [weigh(changes), decide(url, decisions)]
+        measured = [weigh(changes), weigh_each_kind(changes), decide(url, decisions)]
     if as_json:
         typer.echo(msgspec.json.encode(measured))
         return

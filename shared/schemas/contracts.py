@@ -63,6 +63,7 @@ _CLOUD_EVENT: Final = {
     "ce_source": "tenure/campaigner",
     "ce_subject": "The customer",
     "ce_time": "When it was decided (RFC 3339)",
+    "ce_offer": "The offer, where the campaign has several",
     "content-type": "application/json",
 }
 TRIGGER: Final = _CLOUD_EVENT | {

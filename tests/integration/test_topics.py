@@ -73,6 +73,22 @@ def test_the_second_time_changes_nothing(settings: Settings) -> None:
     assert described(settings) == before
 
 
+def test_a_campaigns_own_topic_is_made_once_and_like_the_shared_one(settings: Settings) -> None:
+    ensure(settings)
+    with topic_admin(settings) as admin:
+        assert admin.ensure_own([]) == []
+        own = settings.topic("retention-triggers.early-warning")
+        assert admin.ensure_own(["early-warning"]) == [own]
+        assert admin.ensure_own(["early-warning"]) == []
+        assert admin.check().differences == []
+    found = described(settings)
+    shared = found[settings.topic("retention-triggers")]
+    assert len(found[own]["partitions"]) == len(shared["partitions"])
+    client = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    assert _value(client, own, "retention.ms") == str(7 * 24 * 3600 * 1000)
+    client.close()
+
+
 def test_two_at_once_make_each_topic_once(settings: Settings) -> None:
     with ThreadPoolExecutor(2) as pool:
         reports = list(pool.map(ensure, [settings, settings]))

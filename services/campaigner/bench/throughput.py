@@ -34,6 +34,15 @@ _CAMPAIGN: Final = """\
 """
 
 
+#: One of each kind; most of what is weighed makes none of them due.
+_TRIGGERS: Final = (
+    "{risk_over: 0.6}", "{risk_under: 0.2}", "{enters: [decline]}", "{reaches: {visits: 100}}",
+    "{silent_for: 14d}", "{date: contract_end, before: 30d}", "{event: complaint}",
+    "{anniversary: first_activity}", "{falls_below: {usage_ratio: 0.5}}",
+    "{rises_to: {risk_rise_7d: 0.25}}",
+)  # fmt: skip
+
+
 class Throughput(Struct, frozen=True):
     """``count`` of what took ``seconds`` of ``clock`` time."""
 
@@ -62,6 +71,20 @@ def weigh(changes: int = 100_000, customers: int = 20_000) -> Throughput:
     seconds = _cpu(lambda: _fold_all(fold, decoder, raws))
     crossed = len({each.origin for each in batch.decisions})
     return Throughput(f"score changes, ten campaigns, {crossed:,} crossed", changes, seconds)
+
+
+def weigh_each_kind(changes: int = 100_000, customers: int = 20_000) -> Throughput:
+    """Fold the same score changes against ten campaigns, each with another kind of trigger."""
+    text = "".join(
+        _CAMPAIGN.format(number=number, threshold="0.60").replace("{risk_over: 0.60}", trigger)
+        for number, trigger in enumerate(_TRIGGERS)
+    )
+    rules = Rules(parse_campaigns(f"campaigns:\n{text}".encode()).campaigns, "salt")
+    batch = Batch(Lease(0, 1), 0, 0)
+    fold, decoder = Fold(Standings(), batch, rules, _T0), msgspec.json.Decoder(Score)
+    raws = [raw.decode() for raw in _scores(changes, customers, rises=100)]
+    seconds = _cpu(lambda: _fold_all(fold, decoder, raws))
+    return Throughput("score changes, ten kinds of triggers", changes, seconds)
 
 
 def decide(database_url: str, decisions: int = 20_000) -> Throughput:

@@ -66,7 +66,8 @@ def ring(keys: dict[str, tuple[str, str]]) -> KeyRing:
 
 def server_of(store: ControlStore, memory: Engine, door: Doorkeeper) -> HttpServer:
     api = create_app(Api(CampaignQueries(memory), lambda: BOOK, store.controls), door, Health())
-    add_controls(api, ControlApi(store, lambda: BOOK), door)
+    knows = lambda name: door.named(name) is not None  # noqa: E731
+    add_controls(api, ControlApi(store, lambda: BOOK, knows), door)
     return HttpServer(api, "127.0.0.1", 0)
 
 
@@ -140,6 +141,18 @@ async def test_an_author_needs_somebody_else(tenure: Tenure, store: ControlStore
         await tenure("bert", "campaigns", "approve", "win-back", "v0")
     await tenure("bert", "campaigns", "approve", "win-back", "v1")
     assert store.controls().approved == {("win-back", "v1")}
+
+
+async def test_an_author_whom_no_key_names_cannot_be_told_from_who_approves(
+    store: ControlStore, memory: Engine, keys: dict[str, tuple[str, str]]
+) -> None:
+    """Else an admin writes any name into the file, and approves alone."""
+    ring = KeyRing([Caller("bert", keys["bert"][1], role="admin")])
+    async with server_of(store, memory, ring) as server:
+        bert = Tenure(f"http://127.0.0.1:{server.port}", keys)
+        with pytest.raises(OperatorError, match="No API key is named ada"):
+            await bert("bert", "campaigns", "approve", "win-back", "v1")
+    assert store.controls().approved == frozenset()
 
 
 async def test_nobody_without_a_name_approves(store: ControlStore, memory: Engine) -> None:

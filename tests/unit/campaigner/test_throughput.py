@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, func, select
 
-from services.campaigner.bench.throughput import decide, weigh
+from services.campaigner.bench.throughput import decide, weigh, weigh_each_kind
 from shared.adapters.sql.tables import decisions, outbox
 
 
@@ -13,6 +13,11 @@ def test_every_score_change_is_weighed() -> None:
     assert measured.count == 2_000
     assert measured.name == "score changes, ten campaigns, 10 crossed"
     assert measured.a_second == measured.count / measured.seconds
+
+
+def test_each_kind_of_trigger_is_weighed() -> None:
+    measured = weigh_each_kind(changes=1_000, customers=500)
+    assert (measured.count, measured.name) == (1_000, "score changes, ten kinds of triggers")
 
 
 def test_every_decision_is_recorded_with_its_outbox_row(tmp_path: Path) -> None:
