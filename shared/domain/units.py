@@ -86,7 +86,7 @@ class Achieved(Struct, frozen=True):
 
 def unit_of(decision: Decision, campaign: Campaign, score: Score) -> Unit:
     """Return the unit that a customer's first enrolment in a campaign makes."""
-    treated = decision.arm == "treatment"
+    treated, offers = decision.arm == "treatment", campaign.offers
     return _unit(
         decision,
         score,
@@ -95,8 +95,8 @@ def unit_of(decision: Decision, campaign: Campaign, score: Score) -> Unit:
         ends_at=decision.at + campaign.window_ms,
         cost=campaign.cost_per_contact if treated else 0.0,
         channel=decision.channel,
-        offer=decision.offer if decision.chosen else "",
-        context=decision.chosen.context if decision.chosen else "",
+        offer=decision.offer if offers else "",
+        context=offers.context(score) if offers else "",
         acceptance_cost=campaign.acceptance_cost(decision.offer) if treated else 0.0,
     )
 

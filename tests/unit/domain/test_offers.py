@@ -178,8 +178,10 @@ def test_an_offer_that_left_is_not_chosen_anew_after_a_restore() -> None:
     key = decision_id(SEVERAL.name, "anna", 1)
     (before,) = fold(rises("anna")).decisions
     other = "a" if before.offer == "b" else "b"
-    (again,) = fold(rises("anna"), told={key: Told("fired", T0, other)}).decisions
+    batch = fold(rises("anna"), told={key: Told("fired", T0, other)})
+    (again,) = batch.decisions
     assert (again.offer, again.recalled) == (other, True)
+    assert batch.tallies == {(SEVERAL.name, "plan=", other): Tally(1, 0, 0)}
 
 
 @pytest.mark.parametrize("told", [UNKNOWN, knows(a=(200, 60), b=(200, 90))])
