@@ -86,6 +86,15 @@ class Settings(BaseSettings):
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged"
     )
+    traces_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Where OpenTelemetry traces go, OTLP over HTTP "
+        "(http://collector:4318/v1/traces); none when absent",
+    )
+    traces_ratio: float = Field(
+        0.01, ge=0, le=1, description="Share of requests that are traced, unless the caller decides"
+    )
 
     ingest_host: str = Field("127.0.0.1", description="Address that ingest listens on")
     ingest_port: Port = Field(8001, description="Port of ingest's API, probes and metrics")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.structs import ConsumerRecord
 
 
 async def create_topic(servers: str, topic: str, partitions: int, **config: str) -> None:
@@ -19,18 +20,23 @@ async def create_topic(servers: str, topic: str, partitions: int, **config: str)
 
 async def read_partition(servers: str, topic: str, partition: int) -> list[bytes]:
     """Return the values of all records that are in a partition now, in order."""
+    return [record.value for record in await read_records(servers, topic, partition)]
+
+
+async def read_records(servers: str, topic: str, partition: int) -> list[ConsumerRecord]:
+    """Return all records that are in a partition now, in order."""
     place = TopicPartition(topic, partition)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=servers, auto_offset_reset="earliest", enable_auto_commit=False
     )
     await consumer.start()
-    values: list[bytes] = []
+    found: list[ConsumerRecord] = []
     try:
         consumer.assign([place])
         end = (await consumer.end_offsets([place]))[place]
         while await consumer.position(place) < end:
             batches = await consumer.getmany(timeout_ms=1000)
-            values += [record.value for records in batches.values() for record in records]
+            found += [record for records in batches.values() for record in records]
     finally:
         await consumer.stop()
-    return values
+    return found

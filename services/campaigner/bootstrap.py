@@ -36,6 +36,7 @@ from shared.adapters.sql.console_queries import ConsoleQueries
 from shared.adapters.sql.control_store import ControlStore
 from shared.adapters.sql.engine import Database, open_database
 from shared.adapters.sql.webhook_store import WebhookStore
+from shared.adapters.tracing import Traces, open_traces
 from shared.settings import Settings
 from shared.topics import CUSTOMER_SCORES
 
@@ -80,6 +81,7 @@ class Campaigning:
     gauges: Gauges
     fail: Callable[[BaseException], None]
     webhooks: DeliverAll
+    traces: Traces
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set.
@@ -120,6 +122,7 @@ class Campaigning:
             thread.join()
         self.bus.close()
         self.database.dispose()
+        self.traces.close()
 
 
 def build(
@@ -148,7 +151,7 @@ def build(
 
     Raises
     ------
-    DatabaseError, CampaignFileError, WebhookFileError, KeysFileError
+    DatabaseError, CampaignFileError, WebhookFileError, KeysFileError, TracesError
         What is configured cannot be used.
 
     """
@@ -157,6 +160,7 @@ def build(
         settings.campaigner_keys_file,
         setting="TENURE_CAMPAIGNER_KEYS_FILE",
     )
+    traces = open_traces(settings, "campaigner")
     database = open_database(settings.database_url)
     source = settings.topic(CUSTOMER_SCORES.name)
     endpoints = LiveWebhooks(settings.webhooks_file)
@@ -179,6 +183,7 @@ def build(
         # A bus is for one thread; this one is the publisher's no more than the other is ours.
         recall=partial(recall, KafkaBus(settings)),
         hook=hook,
+        traces=traces,
     )
     bus = KafkaBus(settings)
     publisher = Publisher(
@@ -191,6 +196,7 @@ def build(
         clock=clock,
         source=source,
         hook=hook,
+        traces=traces,
     )
     campaigner.on_decided(publisher.wake)
     consumer = ScoreConsumer(settings, campaigner)
@@ -230,4 +236,5 @@ def build(
         gauges,
         fail,
         DeliverAll(endpoints, deliver),
+        traces,
     )

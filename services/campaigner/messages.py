@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from services.campaigner.ports import Message
+from shared.adapters.tracing import TRACEPARENT
 from shared.domain.campaign_outputs import Decision, trigger_of
 from shared.domain.outputs import DeadLetter
 from shared.topics import CAMPAIGN_DECISIONS, DEAD_LETTER, RETENTION_TRIGGERS, own_triggers
@@ -19,10 +20,13 @@ _LONGEST_HEADER: Final = 1_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def trigger_message(decision: Decision) -> Message:
-    """Return the trigger of a decision that fired."""
+def trigger_message(decision: Decision, traceparent: str | None = None) -> Message:
+    """Return the trigger of a decision that fired, as a part of a trace if it is followed."""
     # `expirytime` is a documented extension: https://github.com/cloudevents/spec, extensions.
     more = [("ce_expirytime", rfc3339(decision.expires_at))]
+    if traceparent is not None:
+        # For the bus, and as the CloudEvents extension for distributed tracing.
+        more += [(TRACEPARENT, traceparent), (f"ce_{TRACEPARENT}", traceparent)]
     headers = _headers("tenure.trigger", decision, more)
     value = msgspec.json.encode(trigger_of(decision))
     topic = own_triggers(decision.campaign) if decision.own_topic else RETENTION_TRIGGERS

@@ -32,6 +32,10 @@ class Record(Protocol):
     def value(self) -> bytes | None:
         """JSON of a score or a clock; ``None`` takes a customer out of the topic."""
 
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """What trace a score is part of, if any."""
+
 
 class Store(Protocol):
     """The database; `shared.adapters.sql.campaign_store` says what each operation promises."""

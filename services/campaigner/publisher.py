@@ -22,6 +22,7 @@ import structlog
 from services.campaigner.messages import decision_message, letter_message, trigger_message
 from services.campaigner.ports import Bus, Clock, Hook, Message, Store, no_hook
 from shared import metrics
+from shared.adapters.tracing import NO_TRACES, NO_WORK, Traces, Work
 from shared.domain.campaign_decisions import enrolled, expired
 from shared.domain.campaign_outputs import Decision, Told
 from shared.domain.campaign_state import Lease, LostPartitionError, Settled, Waiting
@@ -39,6 +40,8 @@ GRACE_MS: Final = 30_000
 #: How far the clocks of two campaigners may differ, when topics are searched by time.
 _SKEW_MS: Final = 60_000
 _IDLE_S: Final = 1.0
+#: What the work is called in a trace.
+_NAME: Final = "publish trigger"
 
 _T = TypeVar("_T")
 Found = Mapping[str, Mapping[str, str]]
@@ -73,6 +76,8 @@ class Publisher:
         Full name of the topic that dead letters come from.
     hook
         For tests.
+    traces
+        Told of the triggers that are followed.
 
     """
 
@@ -88,6 +93,7 @@ class Publisher:
         clock: Clock,
         source: str,
         hook: Hook = no_hook,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -98,6 +104,7 @@ class Publisher:
         self._clock = clock
         self._source = source
         self._hook = hook
+        self._traces = traces
         self._wake = Event()
         #: Why nothing can be published now, for readiness.
         self.problem: str | None = None
@@ -152,9 +159,14 @@ class Publisher:
 
     def _publish(self, leases: Sequence[Lease], page: _Page) -> int:
         # 1. what is due, both arms in one go; the decision of a trigger waits for the trigger
-        due = [(row, trigger_message(_decision(row))) for row in page.fired]
+        works = {row.seq: self._begin(_decision(row)) for row in page.fired}
+        due = [
+            (row, trigger_message(_decision(row), works[row.seq].traceparent)) for row in page.fired
+        ]
         due += [(row, self._message(row)) for row in page.others]
         acknowledged = {row.seq for row in self._send(due)}
+        for seq in acknowledged & works.keys():
+            works[seq].end()
         self._hook("triggers acknowledged")
         fired = [Settled(row) for row in page.fired if row.seq in acknowledged]
         for each in fired:
@@ -170,6 +182,9 @@ class Publisher:
         complete = len(settled) == sum(map(len, page))
         self.problem = None if complete else "Kafka does not acknowledge, trying again"
         return len(settled)
+
+    def _begin(self, decision: Decision) -> Work:
+        return self._traces.begin(_NAME, decision.traceparent) if decision.traceparent else NO_WORK
 
     def _message(self, row: Waiting) -> Message:
         if row.letter is not None:

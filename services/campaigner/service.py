@@ -7,6 +7,7 @@ ahead of the database; they are read again with the next claim.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from threading import Lock
 import msgspec
 import structlog
 
+from services.campaigner.follow import follow
 from services.campaigner.ports import Clock, Hook, Record, Store, no_hook
 from shared import metrics
+from shared.adapters.tracing import NO_TRACES, Traces
 from shared.domain import outputs
 from shared.domain.budgets import Purse
 from shared.domain.campaign_fold import Fold
@@ -65,6 +68,8 @@ class Campaigner:
         restored from a backup has forgotten it.
     hook
         For tests.
+    traces
+        Told of the work on scores that are followed.
 
     """
 
@@ -77,6 +82,7 @@ class Campaigner:
         owner: str,
         recall: Callable[[int], Mapping[str, Told]] = lambda _: {},
         hook: Hook = no_hook,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._store = store
         self._rules = rules
@@ -86,6 +92,7 @@ class Campaigner:
         self._told: Mapping[str, Told] = {}
         self._decided: Callable[[], None] = lambda: None
         self._hook = hook
+        self._traces = traces
         self._owned: dict[int, _Owned] = {}
         self._released: dict[int, deque[Enrolment]] = defaultdict(deque)
         self._lock = Lock()
@@ -165,15 +172,24 @@ class Campaigner:
         return min((each for each in times if each is not None), default=None)
 
     def _process(self, records: Mapping[int, Sequence[Record]]) -> int:
-        now, rules = self._clock(), self._rules()
+        now, rules, since_ns = self._clock(), self._rules(), time.time_ns()
         batches = [self._fold(each, records, rules, now) for each in self._owned.values()]
         changed = [batch for batch in batches if batch.end > batch.start or batch.armings]
         if not changed:
             return 0
+        followed = [
+            work
+            for batch in changed
+            for work in follow(
+                batch, records.get(batch.lease.partition, ()), self._traces, since_ns
+            )
+        ]
         self._hook("folded")
         with metrics.CAMPAIGNER_COMMIT_SECONDS.time():
             self._store.commit(changed, now)
         self._hook("committed")
+        for work in followed:
+            work.end()
         for batch in changed:
             self._owned[batch.lease.partition].next_offset = batch.end
         metrics.CAMPAIGNER_RECORDS.inc(sum(map(len, records.values())))

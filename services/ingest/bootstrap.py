@@ -17,6 +17,7 @@ from shared.adapters.api_keys import Doorkeeper, doorkeeper
 from shared.adapters.event_log import EventLog, KafkaEventLog
 from shared.adapters.health import Health
 from shared.adapters.http import HttpServer
+from shared.adapters.tracing import NO_TRACES, Traces, open_traces
 from shared.settings import Settings
 from shared.topics import CUSTOMER_EVENTS
 
@@ -36,10 +37,16 @@ class Ingest:
     """
 
     def __init__(
-        self, event_log: EventLog, gatherer: Gatherer, health: Health, server: HttpServer
+        self,
+        event_log: EventLog,
+        gatherer: Gatherer,
+        health: Health,
+        server: HttpServer,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._log = event_log
         self._gatherer = gatherer
+        self._traces = traces
         self.health = health
         self.server = server
 
@@ -70,6 +77,7 @@ class Ingest:
         await self.server.stop()  # 2. and its answer has left
         await self._gatherer.close()
         await self._log.stop()
+        await asyncio.to_thread(self._traces.close)
         log.info("stopped")
 
 
@@ -93,13 +101,16 @@ def build(
     ------
     KeysFileError
         API keys are needed and missing, or the file cannot be used.
+    TracesError
+        Traces are asked for, and the extra `traces` is not installed.
 
     """
     keys = keys or doorkeeper(
         settings.ingest_host, settings.ingest_keys_file, setting="TENURE_INGEST_KEYS_FILE"
     )
     event_log = event_log or KafkaEventLog(settings, settings.topic(CUSTOMER_EVENTS.name))
-    gatherer = _gatherer(settings, event_log)
+    traces = open_traces(settings, "ingest")
+    gatherer = _gatherer(settings, event_log, traces)
     service = IngestService(
         event_log,
         validator=_validator(settings, event_log, now),
@@ -109,17 +120,19 @@ def build(
     health = Health()
     health.add_check("kafka", gatherer.problem)
     api = Api(service, keys, max_body_bytes=settings.ingest_max_body_bytes)
-    server = HttpServer(create_app(api, health), settings.ingest_host, settings.ingest_port)
-    return Ingest(event_log, gatherer, health, server)
+    app = create_app(api, health, traces)
+    server = HttpServer(app, settings.ingest_host, settings.ingest_port)
+    return Ingest(event_log, gatherer, health, server, traces)
 
 
-def _gatherer(settings: Settings, event_log: EventLog) -> Gatherer:
+def _gatherer(settings: Settings, event_log: EventLog, traces: Traces) -> Gatherer:
     return Gatherer(
         event_log,
         linger_s=settings.ingest_linger_ms / 1000,
         max_pending=settings.ingest_max_pending,
         max_pending_bytes=settings.ingest_max_pending_bytes,
         timeout_s=settings.ingest_delivery_timeout_s,
+        traces=traces,
     )
 
 

@@ -11,6 +11,7 @@ from msgspec import Raw
 from services.ingest.lane import Chunk, Delivery, Lane, Load, record_bytes, unavailable
 from services.ingest.refusal import RETRY_IS_SAFE, RefusedError
 from shared.adapters.event_log import EventLog
+from shared.adapters.tracing import NO_TRACES, Traces
 
 #: Events by partition, in the order in which they shall be in the log.
 Groups = Mapping[int, Sequence[bytes | Raw]]
@@ -32,6 +33,8 @@ class Gatherer:
         Events and bytes waiting for the log above which requests are refused.
     timeout_s
         How long a request waits for the log before it is refused.
+    traces
+        Tells which requests are followed.
 
     """
 
@@ -43,12 +46,14 @@ class Gatherer:
         max_pending: int,
         max_pending_bytes: int,
         timeout_s: float,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._log = event_log
         self._linger_s = linger_s
         self._max_pending = max_pending
         self._max_pending_bytes = max_pending_bytes
         self._timeout_s = timeout_s
+        self._traces = traces
         self._lanes: dict[int, Lane] = {}
         self._load = Load()
         self._open = 0
@@ -138,9 +143,9 @@ class Gatherer:
         room = record_bytes(self._log) - 2
         pieces = [(p, *piece) for p, raws in groups.items() for piece in _pieces(raws, room)]
         delivery = Delivery(len(pieces), events)
-        arrived = asyncio.get_running_loop().time()
+        arrived, trace = asyncio.get_running_loop().time(), self._traces.current()
         for partition, payload, count in pieces:
-            self._lane(partition).put(Chunk(payload, count, arrived, delivery))
+            self._lane(partition).put(Chunk(payload, count, arrived, delivery, trace))
         self._open += 1
         self._idle.clear()
         return delivery

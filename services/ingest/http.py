@@ -26,6 +26,7 @@ from shared import metrics
 from shared.adapters.api_keys import Caller, Doorkeeper, Permission, UnauthenticatedError
 from shared.adapters.health import Health, health_routes
 from shared.adapters.http import PROBLEM_HANDLERS, ProblemError, problem_response
+from shared.adapters.tracing import NO_TRACES, Traces
 
 log = structlog.get_logger(__name__)
 
@@ -123,7 +124,7 @@ class Api:
         )
 
 
-def create_app(api: Api, health: Health) -> FastAPI:
+def create_app(api: Api, health: Health, traces: Traces = NO_TRACES) -> FastAPI:
     """Return the application."""
     app = FastAPI(
         title="Tenure ingest",
@@ -146,7 +147,7 @@ def create_app(api: Api, health: Health) -> FastAPI:
             status_code=202,
             response_model=None,
             openapi_extra=documentation,
-        )(_observed(name, handler))
+        )(_observed(name, handler, traces))
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # as FastAPI says
     return app
 
@@ -160,13 +161,14 @@ def _document(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-def _observed(route: str, handler: Handler) -> Handler:
+def _observed(route: str, handler: Handler, traces: Traces) -> Handler:
     """Answer refusals as problems, and count and time every answer."""
     seconds = metrics.INGEST_REQUEST_SECONDS.labels(route)
 
     async def observed(request: Request) -> Response:
         started = time.perf_counter()
-        response = await _answer(handler, request)
+        with traces.serve(f"POST /v1/{route}", request.headers):
+            response = await _answer(handler, request)
         seconds.observe(time.perf_counter() - started)
         metrics.INGEST_REQUESTS.labels(route, str(response.status_code)).inc()
         return response

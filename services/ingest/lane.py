@@ -17,7 +17,8 @@ import structlog
 
 from services.ingest.refusal import RETRY_IS_SAFE, RefusedError
 from shared import metrics
-from shared.adapters.event_log import EventLog, EventLogError
+from shared.adapters.event_log import EventLog, EventLogError, Headers
+from shared.adapters.tracing import Traced, traces_header
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +80,8 @@ class Chunk:
         The loop's time at which the request came.
     delivery
         Whom to tell what became of them.
+    traceparent
+        The trace of the request, if it is followed.
 
     """
 
@@ -86,6 +89,7 @@ class Chunk:
     events: int
     arrived: float
     delivery: Delivery
+    traceparent: str | None = None
 
 
 def record_bytes(event_log: EventLog) -> int:
@@ -179,7 +183,8 @@ class Lane:
 
     async def _publish(self, chunks: list[Chunk]) -> None:
         metrics.INGEST_RECORD_EVENTS.observe(sum(chunk.events for chunk in chunks))
-        failure = await self._append(b"[" + b",".join([c.payload for c in chunks]) + b"]")
+        value = b"[" + b",".join([c.payload for c in chunks]) + b"]"
+        failure = await self._append(value, traces_header(_traced(chunks)))
         for chunk in chunks:
             self._load.change(chunk, -1)
             if failure is None:
@@ -187,12 +192,12 @@ class Lane:
             else:
                 chunk.delivery.fail(failure)
 
-    async def _append(self, value: bytes) -> str | None:
+    async def _append(self, value: bytes, headers: Headers) -> str | None:
         """Append a record; return why that failed, if it did."""
         self._sent_at = self._loop.time()
         try:
             with metrics.INGEST_PUBLISH_SECONDS.time():
-                await self._log.append(self._partition, value)
+                await self._log.append(self._partition, value, headers)
         except EventLogError as error:
             log.warning("publish failed", partition=self._partition, error=str(error))
             return f"{error} {RETRY_IS_SAFE}"
@@ -202,3 +207,13 @@ class Lane:
         finally:
             self._sent_at = None
         return None
+
+
+def _traced(chunks: list[Chunk]) -> list[Traced]:
+    """Return which events of a record belong to requests that are followed."""
+    traced, first = [], 0
+    for chunk in chunks:
+        if chunk.traceparent is not None:
+            traced.append(Traced(first, chunk.events, chunk.traceparent))
+        first += chunk.events
+    return traced

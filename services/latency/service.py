@@ -13,9 +13,9 @@ from services.latency.load import Load, Sender, post, seeds
 from services.latency.watch import MissingError, Quantiles, Watch
 from services.standalone.stack import Stack, throwaway
 
-_CAMPAIGNS: Final = "campaigns.yaml"
+CAMPAIGNS: Final = "campaigns.yaml"
 #: Welcomes who was known before and buys for the first time. Nobody is held out: a trigger each.
-_WELCOME: Final = """
+WELCOME: Final = """
 campaigns:
 - name: welcome
   state: live
@@ -39,8 +39,8 @@ async def measure(load: Load, say: Say = lambda _: None) -> list[Quantiles]:
         Something did not start, was not accepted, or did not come out.
 
     """
-    files = {_CAMPAIGNS: _WELCOME}
-    place = throwaway(files=files, campaigns_file=Path(_CAMPAIGNS), log_level="WARNING")
+    files = {CAMPAIGNS: WELCOME}
+    place = throwaway(files=files, campaigns_file=Path(CAMPAIGNS), log_level="WARNING")
     async with (
         Stack(place, say) as stack,
         Sender(stack.url("ingest")) as sender,

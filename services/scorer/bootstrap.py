@@ -26,6 +26,7 @@ from services.scorer.trainer import Trainer
 from shared import metrics, topics
 from shared.adapters.health import Health, health_server
 from shared.adapters.kafka_admin import topic_admin
+from shared.adapters.tracing import open_traces
 from shared.domain.errors import TenureError
 from shared.domain.scoring import cold_model
 from shared.settings import Settings
@@ -98,6 +99,8 @@ async def run(
         ticks = await _started(stack, KafkaTicks(settings))
         models = await _started(stack, KafkaModels(settings))
         source = await _started(stack, KafkaSourceLog(settings))
+        traces = open_traces(settings, "scorer")
+        stack.callback(traces.close)
         scorer = Scorer(
             store=store or KafkaStateStore(settings),
             models=models,
@@ -107,6 +110,7 @@ async def run(
             policy=settings.policy(),
             tick_after_s=settings.tick_after_s,
             fail=fail,
+            traces=traces,
         )
         trainer = Trainer(settings, models)
         app = create_app(settings, scorer)

@@ -7,7 +7,7 @@ written, and the partition would stand still for ever.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import repeat
 from typing import Final, NamedTuple, TypeVar
@@ -15,9 +15,18 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from shared import topics
+from shared.adapters.tracing import TRACEPARENT
 from shared.domain.customer import CustomerTable
 from shared.domain.emission import Effects
-from shared.domain.outputs import Clock, DeadLetter, Example, Identity, Training, Watermark
+from shared.domain.outputs import (
+    Clock,
+    DeadLetter,
+    Example,
+    Identity,
+    Score,
+    Training,
+    Watermark,
+)
 from shared.domain.position import Position
 
 #: Key of the record that says up to where the states stand; no customer id has a control character.
@@ -92,7 +101,7 @@ def writes(
 
     """
     yield Write(topics.CUSTOMER_STATE, partition, _states(effects, position))
-    scores = [_keyed(score.customer, score) for one in effects for score in one.scores]
+    scores = [_score(score, one.traces) for one in effects for score in one.scores]
     scores += _clock(partition, [one.clock for one in effects if one.clock])
     yield Write(topics.CUSTOMER_SCORES, partition, scores)
     yield Write(topics.SCORE_HISTORY, partition, scores)
@@ -119,6 +128,12 @@ def _states(effects: Sequence[Effects], position: Position) -> list[Entry]:
 
 def _keyed(customer: str, output: object) -> Entry:
     return Entry(customer.encode(), _encode(output), [])
+
+
+def _score(score: Score, traces: Mapping[Identity, str]) -> Entry:
+    trace = traces.get(score.origin) if traces else None
+    headers = [] if trace is None else [(TRACEPARENT, trace.encode())]
+    return Entry(score.customer.encode(), _encode(score), headers)
 
 
 def _clock(partition: int, clocks: list[Clock]) -> list[Entry]:

@@ -16,6 +16,7 @@ import structlog
 from services.scorer.ports import Models, PartitionStore, SourceLog, StateStore, Ticks
 from services.scorer.worker import Acknowledge, PartitionWorker
 from shared import metrics, topics
+from shared.adapters.tracing import NO_TRACES, Traces
 from shared.domain.batch import Record
 from shared.domain.errors import TenureError
 from shared.domain.partition import Partition
@@ -72,6 +73,7 @@ class Scorer:
         fail: Callable[[BaseException], None],
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         monotonic: Callable[[], float] = time.monotonic,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._store = store
         self._models = models
@@ -83,6 +85,7 @@ class Scorer:
         self._fail = fail
         self._wall_ms = wall_ms
         self._monotonic = monotonic
+        self._traces = traces
         self._assigning = asyncio.Lock()
         self._opening: asyncio.Task[None] | None = None
         self._heard: dict[int, float] = {}
@@ -182,6 +185,7 @@ class Scorer:
             source=self._source,
             policy=self._policy,
             fail=self._fail,
+            traces=self._traces,
         )
         self.workers[number], self._heard[number] = worker, self._monotonic()
         worker.start()

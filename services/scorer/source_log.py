@@ -62,7 +62,9 @@ class KafkaSourceLog:
                 fetched = await consumer.getmany(tp, timeout_ms=_FETCH_MS)
                 records = fetched.get(tp, ())
                 if found := [
-                    Record(one.offset, one.timestamp, one.value, moved_from(one.headers))
+                    Record(
+                        one.offset, one.timestamp, one.value, moved_from(one.headers), one.headers
+                    )
                     for one in records
                     if first <= one.offset < end
                 ]:

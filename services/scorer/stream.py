@@ -179,5 +179,6 @@ def _consumer(app: faust.App) -> _Consumer:
 
 def _record(event: EventT[bytes]) -> Record:
     message = event.message
-    origin = moved_from(cast("Any", message.headers))
-    return Record(message.offset, round(message.timestamp * 1000), message.value, origin)
+    headers = cast("Any", message.headers) or ()
+    at = round(message.timestamp * 1000)
+    return Record(message.offset, at, message.value, moved_from(headers), headers)

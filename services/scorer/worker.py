@@ -26,8 +26,10 @@ from typing import Final
 
 import structlog
 
+from services.scorer.follow import follow
 from services.scorer.ports import Models, PartitionStore, SourceLog
 from shared import metrics
+from shared.adapters.tracing import NO_TRACES, Traces, Work
 from shared.domain.batch import Record, read_batch
 from shared.domain.emission import Effects
 from shared.domain.events import is_array
@@ -55,6 +57,7 @@ class _Folded:
     acknowledge: list[Acknowledge]
     arrived: float
     appended: list[int]
+    followed: list[Work]
 
 
 class PartitionWorker:
@@ -74,6 +77,8 @@ class PartitionWorker:
         Thresholds.
     fail
         Called with an error that this process cannot go on after.
+    traces
+        Told of the work on events that are followed.
 
     """
 
@@ -86,6 +91,7 @@ class PartitionWorker:
         source: SourceLog,
         policy: Policy,
         fail: Callable[[BaseException], None],
+        traces: Traces = NO_TRACES,
     ) -> None:
         self.partition = partition
         self._store = store
@@ -93,6 +99,7 @@ class PartitionWorker:
         self._source = source
         self._policy = policy
         self._fail = fail
+        self._traces = traces
         self._records: asyncio.Queue[tuple[Record, Acknowledge]] = asyncio.Queue(_QUEUED)
         self._folded: asyncio.Queue[_Folded] = asyncio.Queue(_FOLDS_AHEAD)
         self._stirred = asyncio.Event()  # a record came, or a transaction is over
@@ -185,7 +192,7 @@ class PartitionWorker:
             await self._fold(found, [])
 
     async def _fold(self, records: list[Record], acknowledge: list[Acknowledge]) -> None:
-        arrived = time.monotonic()
+        arrived, since_ns = time.monotonic(), time.time_ns()
         batch = read_batch(self.partition.number, records, self._policy.future_tolerance_ms)
         found = {version: await self._models.get(version) for version in batch.versions()}
         models = {version: model for version, model in found.items() if model is not None}
@@ -195,8 +202,9 @@ class PartitionWorker:
             metrics.SCORER_MODELS_REFUSED.inc()
         metrics.SCORER_FOLD_SECONDS.observe(time.monotonic() - arrived)
         appended = [record.timestamp for record in records]
+        followed = follow(records, effects, self._traces, since_ns)
         await self._folded.put(
-            _Folded(effects, self.partition.position, acknowledge, arrived, appended)
+            _Folded(effects, self.partition.position, acknowledge, arrived, appended, followed)
         )
 
     async def _commit_forever(self) -> None:
@@ -220,6 +228,8 @@ class PartitionWorker:
             metrics.SCORER_DURABLE_SECONDS.observe(done - one.arrived)
             _observe_delays(one.appended)
             _count_outputs(one.effects)
+            for work in one.followed:
+                work.end()
             _call_all(one.acknowledge)
 
     def _count(self, position: Position) -> None:

@@ -9,7 +9,7 @@ way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, Protocol
@@ -44,6 +44,10 @@ class RecordTooLargeError(EventLogError):
     """A record over `EventLog.max_record_bytes`; the log is as it was."""
 
 
+#: Headers of a record: name and value.
+Headers = Sequence[tuple[str, bytes]]
+
+
 class EventLog(Protocol):
     """A partitioned, append-only log."""
 
@@ -58,7 +62,7 @@ class EventLog(Protocol):
     def problem(self) -> str | None:
         """Return why nothing can be appended now and what to do, or ``None``."""
 
-    async def append(self, partition: int, value: bytes) -> int:
+    async def append(self, partition: int, value: bytes, headers: Headers = ()) -> int:
         """Append a record and return its offset once all in-sync replicas have it.
 
         Raises
@@ -95,13 +99,14 @@ class MemoryEventLog:
 
     Attributes
     ----------
-    records
-        Values a partition, in order.
+    records, headers
+        Values a partition, in order, and what stands in the headers of each.
 
     """
 
     def __init__(self, partitions: int = 4, max_record_bytes: int = 1_000_000) -> None:
         self.records: list[list[bytes]] = [[] for _ in range(partitions)]
+        self.headers: list[list[list[tuple[str, bytes]]]] = [[] for _ in range(partitions)]
         self.max_record_bytes = max_record_bytes
         self._problem: str | None = "not started"
         self._answers = asyncio.Event()
@@ -117,7 +122,7 @@ class MemoryEventLog:
         """Return why nothing can be appended, if so."""
         return self._problem
 
-    async def append(self, partition: int, value: bytes) -> int:
+    async def append(self, partition: int, value: bytes, headers: Headers = ()) -> int:
         """Append a record; waits while the log is paused."""
         _check(partition, value, self)
         await self._answers.wait()
@@ -126,6 +131,7 @@ class MemoryEventLog:
         if self._problem is not None:
             raise EventLogError(f"Nothing was written: {self._problem}.")
         self.records[partition].append(value)
+        self.headers[partition].append(list(headers))
         return len(self.records[partition]) - 1
 
     async def start(self) -> None:
@@ -191,14 +197,16 @@ class KafkaEventLog:
         """Return why nothing can be appended now, or ``None``."""
         return self._problem
 
-    async def append(self, partition: int, value: bytes) -> int:
+    async def append(self, partition: int, value: bytes, headers: Headers = ()) -> int:
         """Append a record; see `EventLog.append`."""
         producer = self._producer
         if producer is None:
             raise EventLogError(f"Nothing was written: {self._problem}.")
         _check(partition, value, self)
         try:
-            acknowledged = await producer.send(self._topic, value, partition=partition)
+            acknowledged = await producer.send(
+                self._topic, value, partition=partition, headers=list(headers)
+            )
             return await self._acknowledged(acknowledged)
         except KafkaError as error:
             self._give_up(producer, error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -65,6 +65,8 @@ class Record(NamedTuple):
         The broker's append time in milliseconds.
     moved_from
         Where another partition's scorer found it, when it was one of ours on the wrong partition.
+    headers
+        What else its producer says; nothing here depends on it.
 
     """
 
@@ -72,6 +74,7 @@ class Record(NamedTuple):
     timestamp: int
     value: bytes | None
     moved_from: Identity | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass

@@ -73,6 +73,8 @@ class Decision(Struct, frozen=True):
     left_alone
         The customer is in the control group of all campaigns together, so is no unit of this one's
         experiment.
+    traceparent
+        The trace that the crossing is part of (W3C Trace Context), where it is followed.
 
     """
 
@@ -105,6 +107,7 @@ class Decision(Struct, frozen=True):
     chosen: Chosen | None = None
     left_alone: bool = False
     own_topic: bool = False
+    traceparent: str | None = None
 
 
 #: How far the time of a crossing may be ahead of the clock by which it is decided on.

@@ -54,6 +54,8 @@ class Effects:
         Versions that were to be activated and are not to be had.
     example_of
         Hash of each example's customer. It stays in the process: examples carry no identity.
+    traces
+        The trace of each score that belongs to one, for its header.
 
     """
 
@@ -66,6 +68,7 @@ class Effects:
     refused_models: list[int] = field(default_factory=list)
     clock: Clock | None = None
     example_of: list[int] = field(default_factory=list)
+    traces: dict[Identity, str] = field(default_factory=dict)
 
 
 class Emission:

@@ -69,6 +69,8 @@ _CLOUD_EVENT: Final = {
 TRIGGER: Final = _CLOUD_EVENT | {
     "ce_type": "tenure.trigger",
     "ce_expirytime": "After this it is void (RFC 3339)",
+    "ce_traceparent": "The trace of the event that caused it, where it is followed (W3C)",
+    "traceparent": "The same",
 }
 DECISION: Final = _CLOUD_EVENT | {
     "ce_type": "tenure.decision",

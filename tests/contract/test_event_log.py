@@ -9,6 +9,7 @@ from typing import Protocol
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.structs import ConsumerRecord
 
 from shared.adapters.embedded_kafka import EmbeddedKafka
 from shared.adapters.event_log import (
@@ -20,7 +21,7 @@ from shared.adapters.event_log import (
     customer_partition,
 )
 from shared.settings import Settings
-from tests.kafka_topics import create_topic, read_partition
+from tests.kafka_topics import create_topic, read_records
 from tests.waiting import until
 
 PARTITIONS = 4
@@ -34,6 +35,8 @@ class Bench(Protocol):
 
     async def read(self, partition: int) -> list[bytes]: ...
 
+    async def headers(self, partition: int) -> list[list[tuple[str, bytes]]]: ...
+
     def pause(self) -> None: ...
 
     def resume(self) -> None: ...
@@ -45,6 +48,9 @@ class MemoryBench:
 
     async def read(self, partition: int) -> list[bytes]:
         return self.log.records[partition]
+
+    async def headers(self, partition: int) -> list[list[tuple[str, bytes]]]:
+        return self.log.headers[partition]
 
     def pause(self) -> None:
         self.log.pause()
@@ -72,7 +78,13 @@ class KafkaBench:
             await admin.close()
 
     async def read(self, partition: int) -> list[bytes]:
-        return await read_partition(self.broker.bootstrap_servers, self.topic, partition)
+        return [record.value for record in await self._records(partition)]
+
+    async def headers(self, partition: int) -> list[list[tuple[str, bytes]]]:
+        return [list(record.headers) for record in await self._records(partition)]
+
+    async def _records(self, partition: int) -> list[ConsumerRecord]:
+        return await read_records(self.broker.bootstrap_servers, self.topic, partition)
 
 
 @pytest.fixture
@@ -98,6 +110,12 @@ async def test_each_partition_keeps_its_records_in_order(bench: Bench) -> None:
     await asyncio.gather(*(bench.log.append(p, b"b") for p in range(PARTITIONS)))
     assert await bench.read(1) == [f"a{i}".encode() for i in range(20)] + [b"b"]
     assert await bench.read(3) == [b"b"]
+
+
+async def test_headers_stay_with_their_record(bench: Bench) -> None:
+    await bench.log.append(2, b"a", [("tenure-traces", b"[]")])
+    await bench.log.append(2, b"b")
+    assert await bench.headers(2) == [[("tenure-traces", b"[]")], []]
 
 
 async def test_it_knows_its_partitions_and_refuses_others(bench: Bench) -> None:

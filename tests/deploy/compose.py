@@ -112,7 +112,13 @@ def variables() -> dict[str, str | None]:
 
 def _filled(value: Any, environment: Mapping[str, str]) -> Any:  # noqa: ANN401  # YAML is any
     if isinstance(value, dict):
-        return {key: _filled(each, environment) for key, each in value.items()}
+        filled = {key: _filled(each, environment) for key, each in value.items()}
+        # A variable without a value is passed on where it is set, and left out where it is not.
+        for name in [key for key, each in value.items() if each is None and key.isupper()]:
+            filled |= {name: environment[name]} if environment.get(name) else {}
+            if filled[name] is None:
+                del filled[name]
+        return filled
     if isinstance(value, list):
         return [_filled(each, environment) for each in value]
     if isinstance(value, str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -59,6 +59,7 @@ class Throughput(Struct, frozen=True):
 class _Record(Struct):
     offset: int
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 def weigh(changes: int = 100_000, customers: int = 20_000) -> Throughput:

@@ -31,6 +31,7 @@ class Killed(BaseException):
 class Record(NamedTuple):
     offset: int
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Written(NamedTuple):

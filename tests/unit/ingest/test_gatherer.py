@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 from services.ingest import lane
 from services.ingest.gatherer import Gatherer
 from services.ingest.refusal import RefusedError
-from shared.adapters.event_log import EventLogError, MemoryEventLog
+from shared.adapters.event_log import EventLogError, Headers, MemoryEventLog
+from shared.adapters.tracing import NoTraces, Traced, read_traces
 from tests.waiting import until
 
 
@@ -107,13 +108,13 @@ async def test_at_most_one_record_a_partition_is_under_way(log: MemoryEventLog) 
     under_way, most = 0, 0
     append = log.append
 
-    async def counting(partition: int, value: bytes) -> int:
+    async def counting(partition: int, value: bytes, headers: Headers = ()) -> int:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
         await asyncio.sleep(0.001)
         try:
-            return await append(partition, value)
+            return await append(partition, value, headers)
         finally:
             under_way -= 1
 
@@ -194,10 +195,10 @@ async def test_one_failed_partition_fails_the_requests_that_touch_it_and_no_othe
 ) -> None:
     append = log.append
 
-    async def half_broken(partition: int, value: bytes) -> int:
+    async def half_broken(partition: int, value: bytes, headers: Headers = ()) -> int:
         if partition == 1:
             raise EventLogError("partition 1 is broken")
-        return await append(partition, value)
+        return await append(partition, value, headers)
 
     log.append = half_broken  # type: ignore[method-assign]
     both = asyncio.create_task(gatherer.publish({0: [b"1"], 1: [b"2"]}))
@@ -290,4 +291,25 @@ async def test_drain_does_not_wait_longer_than_requests_do(log: MemoryEventLog) 
     async with asyncio.timeout(5):
         await gatherer.drain()
     assert (await refusal(request)).reason == "unavailable"
+    await gatherer.close()
+
+
+async def test_a_record_says_which_of_its_events_belong_to_requests_that_are_followed(
+    log: MemoryEventLog,
+) -> None:
+    followed = iter(["trace-a", None, "trace-c"])
+
+    class Traces(NoTraces):
+        def current(self) -> str | None:
+            return next(followed)
+
+    gatherer = make(log, linger_s=0.5, traces=Traces())
+    await asyncio.gather(
+        gatherer.publish({0: numbers(0, 2), 1: numbers(0, 1)}),
+        gatherer.publish({0: numbers(2, 3)}),
+        gatherer.publish({0: numbers(5, 1)}),
+    )
+    (of_one,), (of_other,) = log.headers
+    assert read_traces(of_one) == [Traced(0, 2, "trace-a"), Traced(5, 1, "trace-c")]
+    assert read_traces(of_other) == [Traced(0, 1, "trace-a")]
     await gatherer.close()
