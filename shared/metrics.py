@@ -137,7 +137,7 @@ SCORER_WATERMARK_DELAY: Final = Gauge(
 )
 #: Customers of this scorer's partitions, by stage.
 CUSTOMERS: Final = Gauge("tenure_customers", "Customers in each lifecycle stage", ["stage"])
-#: Without ids and profiles.
+#: Without ids, profiles and ledgers.
 SCORER_STATE_BYTES: Final = Gauge("tenure_scorer_state_bytes", "Memory of the customers' rows")
 #: What it took to restore partitions at assignment.
 SCORER_RESTORED_RECORDS: Final = Counter(

@@ -34,7 +34,7 @@ from shared.domain.partition import Partition
 from shared.domain.policy import DAY_MS, Policy
 from shared.domain.position import Counts, Position
 from tests.support.cluster import Cluster
-from tests.unit.domain.histories import T0, account, purchase, record, tick
+from tests.unit.domain.histories import T0, account, purchase, record, tick, usage
 
 PARTITIONS = 2
 
@@ -109,7 +109,11 @@ def folded(number: int = 0, customers: int = 3, day: int = 0) -> tuple[Partition
     partition = Partition(number, lambda _: number, Policy())
     now = T0 + day * DAY_MS
     events = [purchase(f"c{n}", now + n, 1.0 + n, name=f"{day}/{n}") for n in range(customers)]
-    events += [account("c0", now, "activated", plan="gold", name=f"a{day}"), tick(now + DAY_MS)]
+    events += [
+        account("c0", now, "activated", plan="gold", name=f"a{day}"),
+        usage("c1", now, f"u{day}", quantity=0.1),  # a ledger without a profile
+        tick(now + DAY_MS),
+    ]
     batch = read_batch(number, [record(7, events, now + DAY_MS)], 300_000)
     return partition, partition.apply(batch, {})
 
@@ -140,7 +144,7 @@ async def test_what_was_committed_is_restored_bit_for_bit(bench: Bench) -> None:
     restored = await second.restore()
     assert described(restored.table) == described(partition.table)
     assert restored.position == partition.position
-    assert restored.position.counts.applied == 4
+    assert restored.position.counts.applied == 5
     await second.close()
 
 
