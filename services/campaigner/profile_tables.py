@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,13 +15,22 @@ from shared.domain.outputs import Profile, Score
 
 Row = tuple[str, str]
 
+SERVICES: Final = ("service", "last used", "in all", "a day (30)", "a day (90)", "trend")
+PRODUCTS: Final = ("product", "last bought")
+
 #: Under this a change of risk is none.
 _STEADY: Final = 0.005
 
 
 def profile_tables(score: Score) -> list[Table]:
     """Return the sections that have something to say; times are in UTC."""
-    sections = {
+    tables = [_section(name, rows) for name, rows in sections(score).items()]
+    return [*tables, *_lists(score.dealings), _reasons(score)]
+
+
+def sections(score: Score) -> dict[str, list[Row]]:
+    """Return the facts of the sections that have something to say, by their names."""
+    all_of_them = {
         "customer": _customer(score),
         "risk": _risk(score),
         "activity": _activity(score),
@@ -29,9 +38,8 @@ def profile_tables(score: Score) -> list[Table]:
         "account": _account(score.profile, score.dealings),
         "touch points": _touches(score.dealings),
     }
-    told = {name: list(rows) for name, rows in sections.items()}
-    tables = [_section(name, rows) for name, rows in told.items() if rows]
-    return [*tables, *_lists(score.dealings), _reasons(score)]
+    told = {name: list(rows) for name, rows in all_of_them.items()}
+    return {name: rows for name, rows in told.items() if rows}
 
 
 def day(epoch_ms: int | None) -> str:
@@ -129,16 +137,24 @@ def _touches(dealings: Dealings) -> Iterator[Row]:
 
 
 def _lists(dealings: Dealings) -> Iterator[Table]:
-    if dealings.services:
-        rows = (_service(*one) for one in sorted(dealings.services.items()))
-        columns = ("service", "last used", "in all", "a day (30)", "a day (90)", "trend")
-        yield _table(columns, rows)
-    if dealings.products:
-        newest = sorted(dealings.products.items(), key=lambda one: -one[1])
-        yield _table(("product", "last bought"), ((name, day(at)) for name, at in newest))
+    if rows := services(dealings):
+        yield _table(SERVICES, rows)
+    if rows := products(dealings):
+        yield _table(PRODUCTS, rows)
 
 
-def _service(name: str, use: ServiceUse) -> Iterable[str]:
+def services(dealings: Dealings) -> list[Sequence[str]]:
+    """Return what a customer uses, in the columns of `SERVICES`."""
+    return [_service(*one) for one in sorted(dealings.services.items())]
+
+
+def products(dealings: Dealings) -> list[Sequence[str]]:
+    """Return what a customer bought last, in the columns of `PRODUCTS`; the newest first."""
+    newest = sorted(dealings.products.items(), key=lambda one: -one[1])
+    return [(name, day(at)) for name, at in newest]
+
+
+def _service(name: str, use: ServiceUse) -> Sequence[str]:
     trend = f"{use.per_day_30 / use.per_day_90 - 1:+.0%}" if use.per_day_90 else "-"
     rates = (f"{use.per_day_30:,.3g}", f"{use.per_day_90:,.3g}")
     return name, day(use.last), f"{use.quantity:,.6g}", *rates, trend

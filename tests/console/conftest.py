@@ -58,14 +58,18 @@ def visit(browser: Any, deployment: Deployment) -> Iterator[Visit]:  # noqa: ANN
         page.set_default_timeout(20_000)
 
         def check(route: Any) -> None:  # noqa: ANN401
-            if urlsplit(route.request.url).netloc == urlsplit(deployment.console).netloc:
+            if urlsplit(route.request.url).hostname == "127.0.0.1":
                 route.continue_()
             else:
                 foreign.append(route.request.url)
                 route.abort()
 
+        def check_socket(socket: Any) -> None:  # noqa: ANN401
+            if urlsplit(socket.url).hostname != "127.0.0.1":
+                foreign.append(socket.url)
+
         page.route("**/*", check)
-        page.on("websocket", lambda socket: _own(socket.url, deployment, foreign))
+        page.on("websocket", check_socket)
         page.on("pageerror", lambda error: errors.append(str(error)))
         if role is not None:
             sign_in(page, deployment, role)
@@ -78,13 +82,13 @@ def visit(browser: Any, deployment: Deployment) -> Iterator[Visit]:  # noqa: ANN
     assert errors == []
 
 
-def _own(url: str, deployment: Deployment, foreign: list[str]) -> None:
-    if urlsplit(url).netloc != urlsplit(deployment.console).netloc:
-        foreign.append(url)
-
-
-def sign_in(page: Any, deployment: Deployment, role: str) -> None:  # noqa: ANN401
-    page.goto(f"{deployment.console}/login")
+def sign_in(
+    page: Any,  # noqa: ANN401
+    deployment: Deployment,
+    role: str,
+    console: str = "",
+) -> None:
+    page.goto(f"{console or deployment.console}/login")
     page.get_by_label("API key").fill(deployment.keys[role])
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("heading", name="Overview").wait_for()

@@ -24,6 +24,8 @@ from shared.settings import Settings
 T = TypeVar("T")
 
 ROLES = ("viewer", "operator", "admin")
+#: Somebody whose role changes.
+MOVER = "mover"
 ANNA, BELA, NEWCOMER = "anna", "bela", "newcomer"
 #: Each would set `window.hacked` if any page took it for markup, or for code.
 HOSTILE = (
@@ -68,7 +70,9 @@ class Deployment:
     Attributes
     ----------
     keys
-        By role.
+        By role, and the mover's.
+    hashes
+        What the keys file has of them.
     settings
         As the services have them.
 
@@ -76,6 +80,17 @@ class Deployment:
 
     settings: Settings
     keys: Mapping[str, str]
+    hashes: Mapping[str, str]
+
+    def write_keys(self, mover: str) -> None:
+        """Write the keys file anew, with a role for the mover."""
+        entries = [
+            {"name": name, "hash": hashed, "role": mover if name == MOVER else name}
+            for name, hashed in self.hashes.items()
+        ]
+        path = self.settings.campaigner_keys_file
+        assert path is not None
+        path.write_text(yaml.safe_dump({"keys": entries}))
 
     @property
     def ingest(self) -> str:
@@ -145,12 +160,7 @@ def history() -> list[dict[str, Any]]:
 @contextmanager
 def deployed(kafka: str, prefix: str, folder: Path) -> Iterator[Deployment]:
     """Run ingest, scorer and campaigner, with their history decided on."""
-    made = {role: create_key(role) for role in ROLES}
-    entries = [
-        {"name": role, "hash": hashed, "role": role, "permissions": ["read"]}
-        for role, (_, hashed) in made.items()
-    ]
-    (folder / "keys.yaml").write_text(yaml.safe_dump({"keys": entries}))
+    made = {name: create_key(name) for name in (*ROLES, MOVER)}
     (folder / "campaigns.yaml").write_text(CAMPAIGNS)
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
     ports = {f"{name}_port": free_port() for name in ("ingest", "scorer", "campaigner")}
@@ -168,7 +178,9 @@ def deployed(kafka: str, prefix: str, folder: Path) -> Iterator[Deployment]:
             "tick_after_s": 1.0,
         }
     )
-    found = Deployment(settings, {role: key for role, (key, _) in made.items()})
+    keys, hashes = ({name: pair[n] for name, pair in made.items()} for n in (0, 1))
+    found = Deployment(settings, keys, hashes)
+    found.write_keys(mover="operator")
     with _running(Place(settings, folder, own_broker=False)):
         found.post(*history())
         wait_for(lambda: all(map(found.knows, (ANNA, BELA, *HOSTILE))))

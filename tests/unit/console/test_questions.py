@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from types import ModuleType
 
 import httpx
-import msgspec
 import pytest
 from sqlalchemy import Engine
 
@@ -23,7 +22,7 @@ from tests.campaign_builders import DAY, T0, campaign, score
 from tests.unit.campaigner.world import World, emptied
 
 
-@pytest.mark.parametrize("module", [entry, words, customers])
+@pytest.mark.parametrize("module", [entry, words])
 def test_examples_are_true(module: ModuleType) -> None:
     assert doctest.testmod(module).attempted > 0
     assert doctest.testmod(module).failed == 0
@@ -163,7 +162,3 @@ def test_services_that_do_not_answer_are_not_ready(database: Engine) -> None:
 )
 def test_services_are_asked_where_they_are(settings: dict[str, object], url: str) -> None:
     assert fleet.ingest_url(load_settings(**settings)) == url
-
-
-def test_a_score_without_anything_known_has_no_facts() -> None:
-    assert customers.facts(msgspec.to_builtins(score())) == []

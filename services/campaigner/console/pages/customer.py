@@ -13,6 +13,7 @@ from services.campaigner.console.questions.trail import Past, Trail
 from services.campaigner.console.questions.words import ago, count, day, moment, money, name_of
 from services.campaigner.console.state import Console
 from services.campaigner.console.widgets import Cell, Chart, Figure, Table, button, card
+from services.campaigner.profile_tables import PRODUCTS, SERVICES, products, services
 from shared.domain.outputs import Score
 
 #: Lines of the timeline at the most; the newest are shown.
@@ -55,11 +56,9 @@ class _Customer:
             with card("Risk over time"):
                 self._history = Chart(230)
             with card("Profile and dealings"):
-                self._facts = Table(
-                    "What is known",
-                    ("fact", "value"),
-                    "Nothing beyond behaviour: events of the type tenure.account tell more.",
-                )
+                self._facts = Table("What is known", ("about", "fact", "value"), "Nothing yet.")
+                self._services = Table("Services used", SERVICES, "")
+                self._products = Table("Products bought last", PRODUCTS, "")
             with card("Decisions"):
                 self._decisions = Table(
                     "Decisions about this customer",
@@ -98,6 +97,8 @@ class _Customer:
             self._stage.show("unknown", "No score of this id yet")
             for table in (self._reasons, self._facts, self._decisions):
                 table.show([])
+            self._services.show([])
+            self._products.show([])
             return
         self._show_figures(found.score, suppressed=found.suppressed)
         self._reasons.show(
@@ -107,7 +108,15 @@ class _Customer:
             ]
         )
         self._model.set_text(_said_of_model(found.score))
-        self._facts.show(found.facts[:_MANY])
+        self._facts.show(
+            [
+                ("" if place else name, fact, value)
+                for name, rows in found.facts
+                for place, (fact, value) in enumerate(rows)
+            ]
+        )
+        self._services.show(services(found.score.dealings))
+        self._products.show(products(found.score.dealings))
         self._decisions.show(
             [
                 (
@@ -122,9 +131,16 @@ class _Customer:
 
     def _show_figures(self, score: Score, *, suppressed: bool) -> None:
         note = "on the suppression list" if suppressed else f"since {day(score.stage_since)}"
+        if score.segment:
+            note = f"{note}; {name_of(score.segment)}"
         self._stage.show(name_of(score.stage), note)
         horizon = self._visit.console.parts.settings.horizon_days
-        self._risk.show(f"{score.risk:.0%}", f"of silence over the next {horizon} days")
+        before = score.risk_7d_ago
+        self._risk.show(
+            f"{score.risk:.0%}",
+            f"of silence within {horizon} days"
+            + ("" if before is None else f"; a week ago {before:.0%}"),
+        )
         expected = money(score.expected_spend, self._currency)
         self._value.show(money(score.clv, self._currency), f"{expected} over the next horizon")
         self._spend.show(

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from services.campaigner.console.parts import Parts
 from services.campaigner.console.questions.trail import Entry
-from services.campaigner.console.questions.words import day, moment, name_of
+from services.campaigner.console.questions.words import moment, name_of
+from services.campaigner.profile_tables import Row, sections
 from shared.adapters.sql.campaign_queries import StoredDecision
 from shared.adapters.sql.console_queries import Enrolment, Heard
 from shared.domain.outputs import Score
 
 _DECISIONS: Final = 200
 _FOUND: Final = 20
+#: What the rest of the page does not show.
+_SECTIONS: Final = frozenset({"risk", "activity", "value", "account", "touch points"})
 _score: Final = msgspec.json.Decoder(Score)
 
 
@@ -26,14 +29,14 @@ class Customer:
     Attributes
     ----------
     facts
-        The profile and dealings by name, in words.
+        By section, as `tenure customer show` tells them.
     suppressed
         Whether the customer is on the suppression list.
 
     """
 
     score: Score
-    facts: list[tuple[str, str]]
+    facts: list[tuple[str, list[Row]]]
     decisions: list[StoredDecision]
     enrolments: list[Enrolment]
     suppressed: bool
@@ -44,9 +47,10 @@ def customer(parts: Parts, name: str) -> Customer | None:
     text = parts.queries.profile(name)
     if text is None:
         return None
+    score = _score.decode(text)
     return Customer(
-        score=_score.decode(text),
-        facts=facts(msgspec.json.decode(text)),
+        score=score,
+        facts=[(name, rows) for name, rows in sections(score).items() if name in _SECTIONS],
         decisions=parts.queries.decisions(customer=name, limit=_DECISIONS),
         enrolments=parts.console_queries.enrolments(name),
         suppressed=name in parts.controls.controls().suppressed,
@@ -56,45 +60,6 @@ def customer(parts: Parts, name: str) -> Customer | None:
 def search(parts: Parts, text: str) -> list[Heard]:
     """Return customers whose ids begin with a text."""
     return parts.console_queries.beginning_with(text.strip(), _FOUND) if text.strip() else []
-
-
-_DATES: Final = frozenset(
-    {
-        *("expiry", "contract_end", "recharged_at", "complained_at", "overdue_since", "notice_at"),
-        *("paused_at", "trial_at", "closed_at", "at", "last"),
-    }
-)
-
-
-def facts(score: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what a score carries of profile and dealings, as it comes: whatever there is to tell.
-
-    >>> facts({"profile": {"plan": "gold", "expiry": 0, "consent": {"sms": True}}})
-    [('plan', 'gold'), ('expiry', '1970-01-01'), ('consent, sms', 'yes')]
-    """
-    found: list[tuple[str, str]] = []
-    for part in ("profile", "dealings"):
-        for name, value in (score.get(part) or {}).items():
-            found += _told(name, value)
-    return found
-
-
-def _told(name: str, value: object) -> list[tuple[str, str]]:
-    label = name_of(name)
-    if value in (None, "", {}, []):
-        return []
-    match value:
-        case bool():
-            return [(label, "yes" if value else "no")]
-        case dict():
-            inner = [pair for key, each in value.items() for pair in _told(str(key), each)]
-            return [(f"{label}, {key}", text) for key, text in inner]
-        case int() | float() if name in _DATES:
-            return [(label, day(int(value)))]
-        case float():
-            return [(label, f"{value:,.2f}")]
-        case _:
-            return [(label, str(value))]
 
 
 def entries(found: Customer) -> list[Entry]:
