@@ -226,10 +226,11 @@ def said(change: Change, campaign: str) -> str:
     detail: dict[str, Any] = change.detail
     changed = detail.get("changed")
     if isinstance(changed, dict):
+        own = {campaign: campaign, "guard_rails": "guard rails"}
         return "; ".join(
-            f"{name_of(name)}: {what if isinstance(what, str) else ', '.join(map(name_of, what))}"
+            f"{own[name]}: {what if isinstance(what, str) else ', '.join(map(name_of, what))}"
             for name, what in changed.items()
-            if name in {campaign, "guard_rails"}
+            if name in own
         )
     return str(detail.get("reason") or detail.get("version") or "")
 

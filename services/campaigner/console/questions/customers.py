@@ -18,7 +18,7 @@ from shared.domain.outputs import Score
 _DECISIONS: Final = 200
 _FOUND: Final = 20
 #: What the rest of the page does not show.
-_SECTIONS: Final = frozenset({"risk", "activity", "value", "account", "touch points"})
+_SECTIONS: Final = ("account", "touch points", "risk", "activity", "value")
 _score: Final = msgspec.json.Decoder(Score)
 
 
@@ -48,9 +48,10 @@ def customer(parts: Parts, name: str) -> Customer | None:
     if text is None:
         return None
     score = _score.decode(text)
+    told = sections(score)
     return Customer(
         score=score,
-        facts=[(name, rows) for name, rows in sections(score).items() if name in _SECTIONS],
+        facts=[(name, told[name]) for name in _SECTIONS if name in told],
         decisions=parts.queries.decisions(customer=name, limit=_DECISIONS),
         enrolments=parts.console_queries.enrolments(name),
         suppressed=name in parts.controls.controls().suppressed,

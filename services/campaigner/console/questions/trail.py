@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from services.campaigner.console.questions.moves import Logs
-from services.campaigner.console.questions.words import told
+from services.campaigner.console.questions.words import name_of, told
 from shared.adapters.event_log import customer_partition
 from shared.adapters.sql.console_queries import BANDS
 from shared.domain.errors import InvalidEventError, TenureError
@@ -223,8 +223,8 @@ def _of_event(event: Told) -> Entry:
 
 def _of_score(score: Score) -> Entry:
     why = "; ".join(each.text for each in score.reasons)
-    return Entry(score.at, "score", f"risk {score.risk:.0%}, {score.stage}", why)
+    return Entry(score.at, "score", f"risk {score.risk:.0%}, {name_of(score.stage)}", why)
 
 
 def _of_move(move: Transition) -> Entry:
-    return Entry(move.at, "stage", f"{move.before} → {move.after}", move.reason)
+    return Entry(move.at, "stage", f"{name_of(move.before)} → {name_of(move.after)}", move.reason)
