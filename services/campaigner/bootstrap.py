@@ -213,9 +213,20 @@ def build(
         keys,
     )
     if console is not None:
-        asked = ConsoleQueries(database)
-        parts = Parts(settings, queries, asked, controls, lambda: rules.book, health, clock)
-        console(app, parts, keys)
+        console(
+            app,
+            Parts(
+                settings=settings,
+                queries=queries,
+                console_queries=ConsoleQueries(database),
+                controls=controls,
+                book=lambda: rules.book,
+                knows=lambda name: keys.named(name) is not None,
+                health=health,
+                clock=clock,
+            ),
+            keys,
+        )
     server = HttpServer(
         app, settings.campaigner_host, settings.campaigner_port, pages=console is not None
     )

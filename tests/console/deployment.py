@@ -26,6 +26,8 @@ T = TypeVar("T")
 ROLES = ("viewer", "operator", "admin")
 #: Somebody whose role changes.
 MOVER = "mover"
+#: Who wrote the campaign file.
+AUTHOR = "mia"
 ANNA, BELA, NEWCOMER = "anna", "bela", "newcomer"
 #: Each would set `window.hacked` if any page took it for markup, or for code.
 HOSTILE = (
@@ -84,8 +86,9 @@ class Deployment:
 
     def write_keys(self, mover: str) -> None:
         """Write the keys file anew, with a role for the mover."""
+        roles = {MOVER: mover, AUTHOR: "viewer"}
         entries = [
-            {"name": name, "hash": hashed, "role": mover if name == MOVER else name}
+            {"name": name, "hash": hashed, "role": roles.get(name, name)}
             for name, hashed in self.hashes.items()
         ]
         path = self.settings.campaigner_keys_file
@@ -160,7 +163,7 @@ def history() -> list[dict[str, Any]]:
 @contextmanager
 def deployed(kafka: str, prefix: str, folder: Path) -> Iterator[Deployment]:
     """Run ingest, scorer and campaigner, with their history decided on."""
-    made = {name: create_key(name) for name in (*ROLES, MOVER)}
+    made = {name: create_key(name) for name in (*ROLES, MOVER, AUTHOR)}
     (folder / "campaigns.yaml").write_text(CAMPAIGNS)
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
     ports = {f"{name}_port": free_port() for name in ("ingest", "scorer", "campaigner")}

@@ -27,7 +27,8 @@ FOCUS = "(() => { const e = document.activeElement; return e.textContent || e.ar
 def test_the_keyboard_alone_is_enough(visit: Visit, deployment: Deployment) -> None:
     page = visit()
     page.goto(f"{deployment.console}/campaigns/welcome")
-    page.keyboard.type(deployment.keys["operator"])  # the field has the focus
+    wait_for(lambda: page.evaluate("document.activeElement.id") == "key")
+    page.keyboard.type(deployment.keys["operator"])
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Pause").wait_for()
     page.keyboard.press("Tab")

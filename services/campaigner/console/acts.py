@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from services.campaigner.console.entry import ForbiddenError
 from services.campaigner.console.parts import Parts
-from shared.adapters.api_keys import ANYONE, Caller
+from services.campaigner.controls import approval
+from shared.adapters.api_keys import Caller
 from shared.domain.controls import ALL
-from shared.domain.errors import TenureError
-
-
-class OutdatedError(TenureError):
-    """What was looked at is not in force any more."""
 
 
 def pause(parts: Parts, campaign: str, caller: Caller, reason: str) -> str:
@@ -30,20 +25,18 @@ def approve(parts: Parts, campaign: str, version: str, caller: Caller) -> str:
 
     Raises
     ------
-    ForbiddenError, RefusedError
-        The caller has no name, or wrote the version.
-    OutdatedError
-        Another version is in force by now.
+    RefusedError, OutdatedError
+        As by the operator API.
 
     """
-    if caller is ANYONE:
-        raise ForbiddenError(
-            "An approval needs a name: set TENURE_CAMPAIGNER_KEYS_FILE to a keys file."
-        )
-    current = {each.name: each.version for each in parts.book().campaigns}.get(campaign)
-    if version != current:
-        raise OutdatedError(f"{current} is in force, and not {version}. Read it first.")
-    parts.controls.approve(campaign, version, caller.name)
+    approval.approve(
+        parts.controls,
+        parts.book(),
+        parts.knows,
+        campaign=campaign,
+        version=version,
+        caller=caller,
+    )
     return f"Version {version} of {campaign} is approved."
 
 

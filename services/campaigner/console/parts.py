@@ -26,6 +26,8 @@ class Parts:
         What people change, and the log of it.
     book
         Returns the campaigns in force.
+    knows
+        Tells whether an API key has a name.
     health
         Of this campaigner.
     clock
@@ -38,5 +40,6 @@ class Parts:
     console_queries: ConsoleQueries
     controls: ControlStore
     book: Callable[[], CampaignBook]
+    knows: Callable[[str], bool]
     health: Health
     clock: Clock

@@ -14,10 +14,11 @@ from fastapi import Body, Depends, FastAPI, Header, Query, Request, Response
 from pydantic import Field
 
 from services.campaigner.campaign_file import CampaignBook
+from services.campaigner.controls import approval
 from services.campaigner.http import CampaignName, Limit, documented
 from services.campaigner.views import AuditPage, Done, SuppressionPage
 from shared.adapters.access import authorized
-from shared.adapters.api_keys import ANYONE, Caller, Doorkeeper, Permission
+from shared.adapters.api_keys import Caller, Doorkeeper, Permission
 from shared.adapters.http import ProblemError
 from shared.adapters.sql.control_store import ControlStore, RefusedError
 from shared.domain.controls import ALL
@@ -77,22 +78,18 @@ class ControlApi:
 
     def approve(self, request: Request, campaign: CampaignName, version: Version) -> Response:
         """Approve the version of a campaign that is in force; not for its author."""
-        caller = _caller(request)
-        if caller is ANYONE:
-            raise ProblemError(
-                403, "An approval needs a name: set TENURE_CAMPAIGNER_KEYS_FILE to a keys file."
-            )
-        if version != (current := self._version(campaign)):
-            raise ProblemError(409, f"{current} is in force, and not {version}. Read it first.")
-        author = self._book().rails.author
-        if author is not None and not self._knows(author):
-            raise ProblemError(
-                403,
-                f"No API key is named {author}, whom the file names as its author, so nobody can "
-                "tell whether that is you. Write the name of the author's key in `author:`.",
-            )
+        self._version(campaign)
         try:
-            self._store.approve(campaign, version, caller.name)
+            approval.approve(
+                self._store,
+                self._book(),
+                self._knows,
+                campaign=campaign,
+                version=version,
+                caller=_caller(request),
+            )
+        except approval.OutdatedError as error:
+            raise ProblemError(409, str(error)) from None
         except RefusedError as error:
             raise ProblemError(403, str(error)) from None
         return _done(1)

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as replaced
 from sqlalchemy import Engine
 
 from services.campaigner.campaign_file import CampaignBook
 from services.campaigner.console import acts
-from services.campaigner.console.entry import ForbiddenError
 from services.campaigner.console.parts import Parts
 from services.campaigner.console.questions.campaigns import (
     arms,
@@ -17,6 +17,7 @@ from services.campaigner.console.questions.campaigns import (
     said,
     settings_of,
 )
+from services.campaigner.controls.approval import OutdatedError
 from shared.adapters.api_keys import ANYONE, Caller
 from shared.adapters.sql.control_store import ControlStore, RefusedError
 from shared.domain.budgets import Budget
@@ -83,13 +84,16 @@ def test_what_is_not_stopped_is_not_resumed(database: Engine) -> None:
 
 def test_an_approval_is_of_the_version_that_was_read_by_somebody_else(database: Engine) -> None:
     own = with_book(database, one(approval=True))
-    with pytest.raises(ForbiddenError, match="needs a name"):
+    with pytest.raises(RefusedError, match="needs a name"):
         acts.approve(own, "early-warning", "v1", ANYONE)
     with pytest.raises(RefusedError, match="another person"):
         acts.approve(own, "early-warning", "v1", Caller("mia", "", role="admin"))
     for name, version in (("early-warning", "v0"), ("other", "v1")):
-        with pytest.raises(acts.OutdatedError):
+        with pytest.raises(OutdatedError):
             acts.approve(own, name, version, ADA)
+    stranger = replace(own, book=lambda: replaced(own.book(), rails=GuardRails(author="nobody")))
+    with pytest.raises(RefusedError, match="No API key is named nobody"):
+        acts.approve(stranger, "early-warning", "v1", ADA)
     assert states(own) == {"early-warning": "waits for approval"}
     acts.approve(own, "early-warning", "v1", ADA)
     assert states(own) == {"early-warning": "live"}

@@ -35,6 +35,7 @@ def parts(database: Engine, settings: Settings | None = None) -> Parts:
         ConsoleQueries(database),
         ControlStore(database, lambda: T0),
         lambda: CampaignBook("abc", (campaign(),)),
+        {"mia", "ada"}.__contains__,
         Health(),
         lambda: T0,
     )
