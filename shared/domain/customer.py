@@ -73,6 +73,8 @@ _HEADER: Final = struct.Struct("<BHI")  # format, length of the row, and of the 
 _BASE: Final = ROW.itemsize - PENDING * SNAPSHOT.itemsize
 #: Size of a row, and the header of its value, by the number of snapshots in it.
 _SIZES: Final = [_BASE + used * SNAPSHOT.itemsize for used in range(PENDING + 1)]
+#: Without a profile.
+_HEADERS: Final = [_HEADER.pack(_FORMAT, size, 0) for size in _SIZES]
 #: What a row of each size leaves empty.
 _PADDING: Final = {size: bytes(ROW.itemsize - size) for size in _SIZES}
 
@@ -173,18 +175,23 @@ class CustomerTable:
         data, numbers = rows.tobytes(), indices.tolist()
         starts = range(0, len(data), ROW.itemsize)
         values = [
-            self._value(index, data[start : start + _SIZES[used]])
-            for index, used, start in zip(numbers, rows["pending"].tolist(), starts, strict=True)
+            _HEADERS[used] + data[start : start + _SIZES[used]]
+            for used, start in zip(rows["pending"].tolist(), starts, strict=True)
         ]
+        profiles, ledgers = self.profiles, self.ledgers
+        for at, index in enumerate(numbers):
+            if index in profiles:
+                values[at] = self._with_profile(index, values[at])
+            elif index in ledgers:
+                values[at] += ledgers[index]
         ids = self.ids
         return list(zip([ids[index].encode() for index in numbers], values, strict=True))
 
-    def _value(self, index: int, row: bytes) -> bytes:
-        """Return what the changelog says of a customer."""
-        found = self.profiles.get(index)
-        profile = b"" if found is None else _encode_profile(found)
-        header = _HEADER.pack(_FORMAT, len(row), len(profile))
-        return b"".join((header, row, profile, self.ledgers.get(index, b"")))
+    def _with_profile(self, index: int, value: bytes) -> bytes:
+        """Put the profile behind the row, and then the ledger."""
+        profile = _encode_profile(self.profiles[index])
+        header = _HEADER.pack(_FORMAT, len(value) - _HEADER.size, len(profile))
+        return b"".join((header, value[_HEADER.size :], profile, self.ledgers.get(index, b"")))
 
     def restore(self, key: bytes, value: bytes) -> None:
         """Put back what `encode` returned; the last value of a key wins.
