@@ -234,6 +234,7 @@ def _describe(worker: PartitionWorker) -> dict[str, Any]:
         "offset": durable.offset,
         "now": durable.now,
         "model": durable.model,
+        "serving": msgspec.to_builtins(durable.serving),
         "customers": len(partition.table),
         "counts": counts,
         "stages": partition.stages(),

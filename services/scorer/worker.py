@@ -194,7 +194,8 @@ class PartitionWorker:
     async def _fold(self, records: list[Record], acknowledge: list[Acknowledge]) -> None:
         arrived, since_ns = time.monotonic(), time.time_ns()
         batch = read_batch(self.partition.number, records, self._policy.future_tolerance_ms)
-        found = {version: await self._models.get(version) for version in batch.versions()}
+        versions = batch.versions(self.partition.position.serving.newest)
+        found = {version: await self._models.get(version) for version in versions}
         models = {version: model for version, model in found.items() if model is not None}
         effects = self.partition.apply(batch, models)
         for version in effects.refused_models:

@@ -20,6 +20,7 @@ from shared.domain.events import (
     Cost,
     Event,
     ModelActivated,
+    ModelPinned,
     Purchase,
     ThresholdsSet,
     Tick,
@@ -110,9 +111,18 @@ class Batch:
     seen: int = 0
     _split: dict[int, list[msgspec.Raw]] = field(default_factory=dict)
 
-    def versions(self) -> set[int]:
-        """Return the model versions that this batch activates."""
-        return {one.data.version for one in self.events if isinstance(one, ModelActivated)}
+    def versions(self, newest: int) -> set[int]:
+        """Return the model versions that this batch may bring into use.
+
+        Parameters
+        ----------
+        newest
+            The newest that was activated before: what is no longer pinned gives way to it.
+
+        """
+        controls = (ModelActivated, ModelPinned)
+        told = {one.data.version for one in self.events if isinstance(one, controls)}
+        return {newest if version is None else version for version in told}
 
     def appended(self) -> Numbers:
         """Return the append time (n,) of each event's record."""
@@ -329,6 +339,7 @@ _BY_KIND: Final[dict[type[Event], Callable[[Events, list[Any], float], None]]] =
     Cost: _cost,
     Tick: _control,
     ModelActivated: _control,
+    ModelPinned: _control,
     ThresholdsSet: _control,
 }
 _KINDS: Final = {kind: code for code, kind in enumerate(_BY_KIND)}

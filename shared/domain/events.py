@@ -114,6 +114,26 @@ class ModelData(Struct, frozen=True, gc=False):
     version: Annotated[int, Meta(ge=0)]
 
 
+class ModelPinData(Struct, frozen=True, gc=False):
+    """Serve this version alone, or with none the newest again.
+
+    Attributes
+    ----------
+    at
+        When it was said, epoch milliseconds; of several the latest holds.
+    version
+        0 is the stated heuristic.
+    by, reason
+        Who said so, and why.
+
+    """
+
+    at: Annotated[int, Meta(gt=0)]
+    version: Annotated[int, Meta(ge=0)] | None
+    by: Name
+    reason: Annotated[str, Meta(max_length=1000)] = ""
+
+
 class ThresholdsData(LifecycleThresholds, frozen=True, kw_only=True):
     """Thresholds of the lifecycle, and who set them, why."""
 
@@ -179,6 +199,13 @@ class ModelActivated(_Envelope, frozen=True, tag="tenure.model", kw_only=True):
     data: ModelData
 
 
+class ModelPinned(_Envelope, frozen=True, tag="tenure.model_pin", kw_only=True):
+    """``tenure.model_pin``: a control event by a person, in every partition."""
+
+    subject: ClassVar[None] = None
+    data: ModelPinData
+
+
 class ThresholdsSet(_Envelope, frozen=True, tag="tenure.thresholds", kw_only=True):
     """``tenure.thresholds``: a control event, in every partition: from here on these hold."""
 
@@ -187,7 +214,7 @@ class ThresholdsSet(_Envelope, frozen=True, tag="tenure.thresholds", kw_only=Tru
 
 
 CustomerEvent = Usage | Purchase | Account | Contact | Cost
-Event = CustomerEvent | Tick | ModelActivated | ThresholdsSet
+Event = CustomerEvent | Tick | ModelActivated | ModelPinned | ThresholdsSet
 
 _Decoded = TypeVar("_Decoded")
 

@@ -19,17 +19,18 @@ from operator import attrgetter, or_
 from typing import Final
 
 import numpy as np
+from msgspec import structs
 
 from shared.domain import fold, labels, lifecycle, telling
 from shared.domain.batch import Batch, Events, Numbers, columns
 from shared.domain.customer import CustomerTable, Indices
 from shared.domain.emission import EVENT, MODEL, REVIEW, SETTLE, Effects, Emission, Misplaced, Step
-from shared.domain.events import Event, ModelActivated, ThresholdsSet
+from shared.domain.events import Event, ModelActivated, ModelPinData, ModelPinned, ThresholdsSet
 from shared.domain.features import Millis
 from shared.domain.notes import note
 from shared.domain.outputs import Clock
 from shared.domain.policy import SLOT_MS, Policy
-from shared.domain.position import Counts, Position
+from shared.domain.position import Counts, Position, Serving
 from shared.domain.rehearsal import Rehearsal
 from shared.domain.scoring import Scoring, Served, cold_model
 from shared.domain.telling import Mask
@@ -40,7 +41,7 @@ _LATE_MS: Final = 60_000
 #: Customers that are scored at once when the model changes: bounds the memory it takes.
 _CHUNK: Final = 65_536
 #: What changes how everybody is seen, so that events before it are taken first.
-_FOR_ALL: Final = frozenset({ModelActivated, ThresholdsSet})
+_FOR_ALL: Final = frozenset({ModelActivated, ModelPinned, ThresholdsSet})
 
 
 @dataclass
@@ -149,12 +150,13 @@ class Partition:
         self._busy = position.busy
         self._moved = dict(position.moved)
         self._owner = owner
-        thresholds = max(position.thresholds, policy.thresholds, key=attrgetter("version"))
+        thresholds = max(policy.thresholds, position.thresholds, key=attrgetter("version"))
         self._policy = replace(policy, thresholds=thresholds)
         scoring = Rehearsal if rehearsal else Scoring
         self._scoring = scoring(
             self.table, self._policy, cold_model(policy.horizon_days) if model is None else model
         )
+        self._serving = position.serving
         self._find_markets()
         self._wheel = Wheel.of(self.table)
 
@@ -174,6 +176,7 @@ class Partition:
             counts=counts,
             busy=self._busy,
             moved=moved,
+            serving=self._serving,
             thresholds=self._policy.thresholds,
         )
 
@@ -243,7 +246,9 @@ class Partition:
                 self._tell_untold(number, work)
             event = events[number]
             if isinstance(event, ModelActivated):
-                self._activate(event.data.version, models, number, work)
+                self._serve(_activated(self._serving, event.data.version), models, number, work)
+            elif isinstance(event, ModelPinned):
+                self._serve(_pinned(self._serving, event.data), models, number, work)
             elif isinstance(event, ThresholdsSet):
                 self._set_thresholds(event.data)
         self._take_events(work, start, len(events))
@@ -402,23 +407,26 @@ class Partition:
         for indices in _chunks(untold):
             self._rescore(indices, np.ones(len(indices), np.bool_), SETTLE, number, work)
 
-    def _activate(
-        self, version: int, models: Mapping[int, Served], number: int, work: _Work
+    def _serve(
+        self, serving: Serving, models: Mapping[int, Served], number: int, work: _Work
     ) -> None:
-        """Serve a newer model: first bring every score up to date under the former one.
+        """Serve another model: first bring every score up to date under the former one.
 
         What moves then is moved by the model alone and is emitted with that cause, so that no
         reader takes it for something that the customer did.
         """
-        if version <= self.model.version:
-            return
-        if version not in models:
+        version = serving.version
+        model = self.model if version == self.model.version else self._found(version, models)
+        if model is None:
             work.effects.refused_models.append(version)
+            return
+        self._serving = serving
+        if model is self.model:
             return
         everybody = np.arange(len(self.table)) if self._scoring.is_read else np.empty(0, np.intp)
         for indices in _chunks(everybody):
             self._rescore(indices, None, SETTLE, number, work)
-        self._scoring.model = models[version]
+        self._scoring.model = model
         for indices in _chunks(everybody):
             self._rescore(indices, None, MODEL, number, work)
 
@@ -436,6 +444,9 @@ class Partition:
         for index, profile in self.table.profiles.items():
             self.table.rows["market"][index] = code(profile.market)
 
+    def _found(self, version: int, models: Mapping[int, Served]) -> Served | None:
+        return models.get(version) if version else cold_model(self._policy.horizon_days)
+
     def _rescore(
         self, indices: Indices, told: Mask | None, phase: int, number: int, work: _Work
     ) -> None:
@@ -445,6 +456,16 @@ class Partition:
         sent = self._scoring.rescore(step, told)
         self.table.rows[indices[sent]] = rows[sent]
         work.changed.append(indices[sent])
+
+
+def _activated(serving: Serving, version: int) -> Serving:
+    return structs.replace(serving, newest=max(version, serving.newest))
+
+
+def _pinned(serving: Serving, told: ModelPinData) -> Serving:
+    if told.at <= serving.pinned_at:
+        return serving
+    return Serving(serving.newest, told.version, told.at)
 
 
 def _chunks(indices: Indices) -> Iterator[Indices]:

@@ -25,6 +25,28 @@ class Counts(Struct):
     snapshots_skipped: int = 0
 
 
+class Serving(Struct, frozen=True):
+    """Which model is to be served.
+
+    Attributes
+    ----------
+    newest
+        The newest version that the trainer activated.
+    pinned, pinned_at
+        The version that a person wants served instead, if any, and when that was said.
+
+    """
+
+    newest: int = 0
+    pinned: int | None = None
+    pinned_at: int = 0
+
+    @property
+    def version(self) -> int:
+        """The version that is to be served."""
+        return self.newest if self.pinned is None else self.pinned
+
+
 class Position(Struct, frozen=True):
     """Up to where a partition's state stands: kept in the changelog with the states themselves.
 
@@ -42,6 +64,8 @@ class Position(Struct, frozen=True):
         The last event that each other partition moved here. They come in the order in which that
         partition found them, so what is not behind the last one is there already: its log was
         read again from the beginning.
+    serving
+        Which model is to be served; `model` differs where that one was not to be had.
     thresholds
         Those of the lifecycle that are in force.
 
@@ -53,4 +77,5 @@ class Position(Struct, frozen=True):
     counts: Counts = field(default_factory=Counts)
     busy: int = 0
     moved: dict[int, Identity] = {}  # msgspec copies it
+    serving: Serving = Serving()
     thresholds: LifecycleThresholds = LifecycleThresholds()

@@ -53,6 +53,7 @@ EVENTS: Final[dict[str, type[Struct]]] = {
 CONTROL: Final[dict[str, type[Struct]]] = {
     "tenure.tick": events.Tick,
     "tenure.model": events.ModelActivated,
+    "tenure.model_pin": events.ModelPinned,
     "tenure.thresholds": events.ThresholdsSet,
 }
 

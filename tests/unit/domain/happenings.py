@@ -17,6 +17,7 @@ from tests.unit.domain.histories import (
     activation,
     contact,
     cost,
+    pin,
     purchase,
     record,
     served,
@@ -48,7 +49,7 @@ happenings = st.builds(
         ["purchase"] * 4
         + ["usage", "refund", "closed", "activated", "consent_given", "contact", "cost"]
         + ["recharge", "rated", "complained", *STATUSES]
-        + ["tick", "model", "model", "far", "moved_to_market", "thresholds"]
+        + ["tick", "model", "model", "pin", "unpin", "far", "moved_to_market", "thresholds"]
     ),
     number=st.integers(0, 30),
 )
@@ -76,6 +77,8 @@ def to_event(one: Happening, at: int) -> Json:
         "thresholds": lambda: thresholds(
             at, one.number, m1={"onboarding_days": one.number + 1.0}, m2={"decline_risk": 0.3}
         ),
+        "pin": lambda: pin(at, one.number + 1, one.number % 4),
+        "unpin": lambda: pin(at, one.number + 1, None),
         "far": lambda: purchase(who, at + DAY_MS, 1.0, name),
     }
     made = makers.get(one.kind)

@@ -87,6 +87,10 @@ def thresholds(at: int, version: int, **markets: Json) -> Json:
     return event("thresholds", at, None, data)
 
 
+def pin(at: int, said_at: int, version: int | None) -> Json:
+    return event("model_pin", at, None, {"at": said_at, "version": version, "by": "tests"})
+
+
 def record(offset: int, events: Iterable[Json], timestamp: int) -> Record:
     return Record(offset, timestamp, json.dumps(list(events)).encode())
 
