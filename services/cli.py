@@ -23,6 +23,7 @@ from services.commands.doctor import doctor
 from services.commands.evaluate import evaluate_file
 from services.commands.flows import flows
 from services.commands.init import init
+from services.commands.model import app as model
 from services.commands.replay import replay
 from services.commands.schemas import schemas
 from services.commands.settings import settings, use_file
@@ -57,6 +58,7 @@ app.add_typer(suppression)
 app.command()(audit)
 app.add_typer(dead_letter)
 app.command()(topics)
+app.add_typer(model, name="model")
 app.add_typer(thresholds, name="thresholds")
 app.command()(settings)
 app.command()(doctor)

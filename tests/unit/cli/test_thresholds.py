@@ -82,5 +82,5 @@ def test_the_control_event_sets_them_and_moves_no_time() -> None:
 
 
 def test_a_scorers_status_tells_what_is_in_force() -> None:
-    status = {"partitions": {"0": {"thresholds": {"version": 3, "markets": {"GB": {}}}}}}
-    assert in_force(status)["0"].markets == {"GB": Thresholds()}
+    partitions = {"0": {"thresholds": {"version": 3, "markets": {"GB": {}}}}}
+    assert in_force(partitions)["0"].markets == {"GB": Thresholds()}

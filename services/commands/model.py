@@ -1,0 +1,198 @@
+"""`tenure model`: which versions of the model there are, and which one is to be served."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.commands.scorer_status import ScorerUnreachableError, partitions_of
+from shared.domain.errors import TenureError
+from shared.domain.evaluation import Prequential
+from shared.domain.events import ModelPinData, ModelPinned
+from shared.domain.learner import Snapshot
+from shared.settings import Settings, load_settings
+
+app = typer.Typer(help="List the churn model's versions, and choose one.", no_args_is_help=True)
+
+Url = Annotated[str | None, typer.Option(help="A scorer's address [default: the settings'].")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Version = Annotated[int, typer.Argument(help="A version; 0 is the heuristic.", min=0)]
+Reason = Annotated[str, typer.Option(help="Why; kept in the log.")]
+
+#: A partition whose history is being replayed is behind the clock; its time must stay there.
+_MOVES_NOTHING = datetime(1970, 1, 2, tzinfo=UTC)
+
+
+class NoSuchModelError(TenureError):
+    """A version that is not there, or cannot be trusted."""
+
+
+@app.command("list")
+def list_models(*, url: Url = None, as_json: AsJson = False) -> None:
+    """List the versions that can be served, the newest last, and which are in use."""
+    snapshots = _snapshots(load_settings())
+    in_use = _in_use(url)
+    if as_json:
+        versions = [_summary(each) for each in snapshots.values()]
+        typer.echo(msgspec.json.encode({"versions": versions, "in_use": in_use}).decode())
+        return
+    table = Table(
+        "version", "labels until", "labels", "AUC", "log loss", "ECE", "served by", box=None
+    )
+    for each in snapshots.values():
+        found = _summary(each)
+        figures = [f"{found[name]:.3f}" for name in ("auc", "log_loss", "ece")]
+        table.add_row(
+            str(each.version), found["at"], f"{each.labels:,}", *figures, _use(each.version, in_use)
+        )
+    Console().print(table)
+    for line in _remarks(snapshots, in_use):
+        typer.echo(line)
+
+
+@app.command()
+def show(version: Version, *, as_json: AsJson = False) -> None:
+    """Show how good a version was when it was published, and when its probabilities came true."""
+    snapshot = _wanted(_snapshots(load_settings()), version)
+    found = _summary(snapshot) | {"reliability": _metrics(snapshot).total.reliability()}
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+        return
+    table = Table("what", "", box=None, show_header=False)
+    for name, value in found.items():
+        if not isinstance(value, list):
+            table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    Console().print(table)
+    reliability = Table("labels", "mean predicted", "came true", box=None)
+    for labels, predicted, observed in found["reliability"]:
+        reliability.add_row(f"{labels:,}", f"{predicted:.3f}", f"{observed:.3f}")
+    Console().print(reliability)
+
+
+@app.command()
+def rollback(version: Version, *, reason: Reason) -> None:
+    """Serve an older version from now on, until `tenure model unpin`."""
+    _pin(version, reason)
+
+
+@app.command()
+def pin(version: Version, *, reason: Reason = "") -> None:
+    """Serve this version, whatever the trainer publishes, until `tenure model unpin`."""
+    _pin(version, reason)
+
+
+@app.command()
+def unpin(*, reason: Reason = "") -> None:
+    """Serve the newest version again."""
+    told = _tell(None, reason)
+    typer.echo(f"The log of {told} partitions says so: the newest version is served again.")
+
+
+def control_event(version: int | None, at: int, reason: str) -> bytes:
+    """Return the control event that pins a version, or with None ends that."""
+    return msgspec.json.encode(
+        ModelPinned(
+            specversion="1.0",
+            id=f"pin/{at}",
+            source="tenure/cli",
+            time=_MOVES_NOTHING,
+            data=ModelPinData(at, version, getpass.getuser(), reason),
+        )
+    )
+
+
+def _pin(version: int, reason: str) -> None:
+    if version:
+        _wanted(_snapshots(load_settings()), version)
+    told = _tell(version, reason)
+    typer.echo(
+        f"The log of {told} partitions says so: version {version} is served until "
+        "`tenure model unpin`. The trainer goes on learning."
+    )
+
+
+def _tell(version: int | None, reason: str) -> int:
+    from shared.adapters.control_log import tell_every_partition
+
+    at = time.time_ns() // 1_000_000
+    return asyncio.run(tell_every_partition(load_settings(), control_event(version, at, reason)))
+
+
+def _snapshots(settings: Settings) -> dict[int, Snapshot]:
+    """Return the trusted versions by number, the oldest first."""
+    from services.scorer.models import KafkaModels
+    from shared.adapters.kafka_connection import try_access
+
+    async def read() -> dict[int, Snapshot]:
+        await try_access(settings)
+        models = KafkaModels(settings)
+        try:
+            await models.start()
+            return await models.all()
+        finally:
+            await models.stop()
+
+    return asyncio.run(read())
+
+
+def _wanted(snapshots: dict[int, Snapshot], version: int) -> Snapshot:
+    if version not in snapshots:
+        known = f"from {min(snapshots)} to {max(snapshots)}" if snapshots else "not any yet"
+        raise NoSuchModelError(
+            f"no version {version} that can be trusted: there are {known}. "
+            "`tenure model list` shows them"
+        )
+    return snapshots[version]
+
+
+def _metrics(snapshot: Snapshot) -> Prequential:
+    return Prequential.load(snapshot.metrics)
+
+
+def _summary(snapshot: Snapshot) -> dict[str, Any]:
+    at = datetime.fromtimestamp(snapshot.at / 1000, UTC)
+    return {
+        "version": snapshot.version,
+        "at": f"{at:%Y-%m-%d %H:%M}",
+        "labels": snapshot.labels,
+        **_metrics(snapshot).total.report(),
+    }
+
+
+def _in_use(url: str | None) -> dict[str, Any] | None:
+    """Return what each partition serves; None where no scorer answers."""
+    try:
+        found = partitions_of(url)
+    except ScorerUnreachableError:
+        return None
+    return {
+        number: {"version": each["model"], "pinned": each["serving"]["pinned"]}
+        for number, each in found.items()
+    }
+
+
+def _use(version: int, in_use: dict[str, Any] | None) -> str:
+    serving = [each for each in (in_use or {}).values() if each["version"] == version]
+    return f"{len(serving)} of {len(in_use or {})} partitions" if serving else ""
+
+
+def _remarks(snapshots: dict[int, Snapshot], in_use: dict[str, Any] | None) -> list[str]:
+    remarks = []
+    if not snapshots:
+        remarks.append("No version yet: the stated heuristic is served (version 0).")
+    if in_use is None:
+        remarks.append("No scorer answers, so nobody says which is served. --url names one.")
+    pinned = {each["pinned"] for each in (in_use or {}).values()} - {None}
+    if pinned:
+        remarks.append(
+            f"Pinned: {', '.join(map(str, sorted(pinned)))}. `tenure model unpin` ends it."
+        )
+    return remarks

@@ -1,0 +1,53 @@
+"""`tenure model` without a broker: what it says of versions, and the control event it writes."""
+
+import pytest
+from msgspec import structs
+
+from services.commands.model import (
+    NoSuchModelError,
+    _remarks,
+    _summary,
+    _use,
+    _wanted,
+    control_event,
+)
+from shared.domain.events import ModelPinned, decode_event
+from tests.unit.schemas.test_snapshots import snapshot
+
+SERVED = {"0": {"version": 1, "pinned": 1}, "1": {"version": 2, "pinned": None}}
+
+
+def test_the_control_event_says_which_by_whom_and_why() -> None:
+    told = decode_event(control_event(3, 17, "it learned from wrong events"))
+    assert isinstance(told, ModelPinned)
+    assert (told.data.version, told.data.at) == (3, 17)
+    assert told.data.reason == "it learned from wrong events"
+    assert told.data.by
+    assert told.time.year == 1970  # moves no partition's time
+    ended = decode_event(control_event(None, 18, ""))
+    assert isinstance(ended, ModelPinned)
+    assert ended.data.version is None
+
+
+def test_a_version_that_is_not_there_is_refused_with_those_that_are() -> None:
+    versions = {number: structs.replace(snapshot(), version=number) for number in (2, 3)}
+    assert _wanted(versions, 3).version == 3
+    with pytest.raises(NoSuchModelError, match=r"no version 7 .* from 2 to 3.*model list"):
+        _wanted(versions, 7)
+    with pytest.raises(NoSuchModelError, match="not any yet"):
+        _wanted({}, 7)
+
+
+def test_what_a_version_was_worth_is_of_the_time_when_it_was_published() -> None:
+    found = _summary(snapshot(labels=8))
+    assert (found["labels"], found["n"], found["base_rate"]) == (8, 8, 0.5)
+    assert found["brier"] == pytest.approx((0.25**2 + 0.75**2) / 2)
+
+
+def test_it_says_who_serves_what_and_what_is_pinned() -> None:
+    assert _use(2, SERVED) == "1 of 2 partitions"
+    assert _use(3, SERVED) == ""
+    assert _remarks({1: snapshot()}, SERVED) == ["Pinned: 1. `tenure model unpin` ends it."]
+    (cold, silent) = _remarks({}, None)
+    assert "heuristic" in cold
+    assert "--url" in silent
