@@ -363,8 +363,8 @@ class Partition:
         noted = np.flatnonzero(events["noted"] if self._scoring.is_read else told)
         whose = [run.events[n] for n in numbers[noted].tolist()]
         note(self.table, step, noted, whose, events[noted], self._policy)
-        self._scoring.score(step, told | work.at_once[step.events])
         self._look_sooner(step)
+        self._scoring.score(step, told | work.at_once[step.events])
         self._put_back(step, work)
 
     def _count(self, events: Events, now: Millis) -> None:

@@ -1,13 +1,28 @@
 """The risk as it was: what reviews said a week and a month ago."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.customer import ROW
+from shared.domain.partition import Partition
+from shared.domain.policy import SLOT_MS
 from shared.domain.risk_history import UNKNOWN, remember, risk_before
-from tests.unit.domain.histories import DAY_MS, T0, live, partition, purchase, run, tick
+from tests.unit.domain.histories import (
+    DAY_MS,
+    HOUR_MS,
+    POLICY,
+    T0,
+    live,
+    partition,
+    purchase,
+    row_of,
+    run,
+    tick,
+)
 
 
 def risk_of(day: int) -> float:
@@ -59,18 +74,23 @@ def test_a_score_tells_the_risk_of_a_week_and_a_month_ago() -> None:
             assert min(abs(found - risk) for risk in told) < 0.05 + 1 / 254
 
 
-def test_the_next_review_is_when_the_customer_is_looked_at_next() -> None:
-    target = partition()
-    scores = run(target, live([purchase("a", T0)])).scores
+def due_of(target: Partition) -> int:
+    return int(row_of(target, "a")["review"]) * SLOT_MS
+
+
+@pytest.mark.parametrize("horizon_days", [1, 28])  # a day: stages end before the daily review
+def test_the_next_review_is_when_the_customer_is_looked_at_next(horizon_days: int) -> None:
+    target = partition(replace(POLICY, horizon_ms=horizon_days * DAY_MS))
+    bought = [purchase("a", at) for at in (T0 + 10 * HOUR_MS, T0 + 34 * HOUR_MS)]  # after its mark
+    for number, one in enumerate(bought):
+        *_, told = run(target, live([one], offset=number)).scores
+        assert told.next_review == due_of(target) > told.at
+    reviews = 0
     for _ in range(60):
-        before = scores[-1]
-        assert before.next_review > before.at
-        scores += run(target, live([tick(before.next_review - 1)], target.offset)).scores
-        assert scores[-1] is before
-        scores += run(target, live([tick(before.next_review)], target.offset)).scores
-        if scores[-1] is not before:
-            assert (scores[-1].at, scores[-1].cause) == (before.next_review, "review")
-            continue
-        break
-    else:
-        raise AssertionError("every review told a score")
+        due = due_of(target)
+        assert run(target, live([tick(due - 1)], target.offset)).scores == []
+        for told in run(target, live([tick(due)], target.offset)).scores:
+            assert (told.at, told.cause) == (due, "review")
+            assert told.next_review == due_of(target) > told.at
+            reviews += 1
+    assert reviews > 3
