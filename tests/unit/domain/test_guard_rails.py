@@ -4,15 +4,18 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.budgets import Purse
+from shared.domain.campaign_decisions import decide
 from shared.domain.campaign_fold import Fold
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Batch, Lease, Rules
-from shared.domain.campaigns import Campaign, GuardRails, draw_arm, rolled_out
-from shared.domain.checks import consented, expected_gain
+from shared.domain.campaigns import UNTOUCHED, Campaign, GuardRails, draw_arm, rolled_out
+from shared.domain.checks import Crossing, expected_gain
+from shared.domain.conditions import consented
 from shared.domain.outputs import Identity, Score
 from shared.domain.quiet_hours import QuietHours, known_zone
 from shared.domain.standings import Standings
@@ -200,3 +203,27 @@ def test_an_outage_over_the_opening_expires_what_waited() -> None:
     ]
     late = live(rise, [campaign()], rails, 12 * HOUR)
     assert [each.outcome for each in late.decisions] == ["expired"]
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "reason"),
+    [
+        (None, None, None),
+        (T0, T0 + 1, None),
+        (T0 + 1, None, "the campaign begins 2027-01-15 08:00+00:00"),
+        (None, T0, "the campaign ended 2027-01-15 08:00+00:00"),
+    ],
+)
+def test_crossings_count_from_the_beginning_until_the_end(
+    starts: int | None, ends: int | None, reason: str | None
+) -> None:
+    rule = campaign(starts=starts, ends=ends)
+    crossing = Crossing(rule, score_of(risk=0.7), UNTOUCHED, 0.1, T0)
+    (found,) = [each for each in decide(crossing).checks if each.check == "period"]
+    assert found.reason == reason
+
+
+def test_who_crossed_in_time_and_waited_beyond_the_end_is_not_contacted() -> None:
+    rule = campaign(ends=T0 + 5)
+    crossing = Crossing(rule, score_of(at=T0 + 9, risk=0.7), UNTOUCHED, 0.1, T0, crossed_at=T0)
+    assert decide(crossing).outcome == "suppressed"

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.domain.campaign_fold import Fold
 from shared.domain.campaign_state import Batch, Lease, Rules
 from shared.domain.campaigns import Campaign
+from shared.domain.dealings import Dealings, Touch
 from shared.domain.outputs import Score
 from shared.domain.standings import Enrolment, Standings
 from shared.domain.units import Achieved
@@ -156,3 +158,48 @@ def test_who_withdraws_consent_for_the_channel_within_the_window_opted_out(
     withdrawal = at(when, profile=consents(consent))
     batch = fold([*RISE, withdrawal], rule, clock=ENROLLED + WINDOW + 2)
     assert batch.outcomes[ANNA].opted_out is opted_out
+
+
+@pytest.mark.parametrize("control", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("then", "when", "told"),
+    [
+        (Dealings(accepted=2, complaints=3), DAY, (False, False, None)),  # all of it before
+        (Dealings(accepted=3, complaints=3), DAY, (True, False, None)),
+        (Dealings(accepted=2, complaints=4), WINDOW, (False, True, None)),
+        (Dealings(accepted=3, complaints=4), WINDOW + 1, (False, False, None)),
+        (
+            Dealings(accepted=2, complaints=3, rating=8.0, last_contact=Touch(T0, "x", "rated")),
+            DAY,
+            (False, False, None),
+        ),
+        (
+            Dealings(
+                accepted=2, complaints=3, rating=8.0,
+                last_contact=Touch(RISE[1].at + 1, "x", "rated"),
+            ),
+            DAY,
+            (False, False, 8.0),
+        ),
+    ],
+)  # fmt: skip
+def test_answers_count_within_the_window_in_either_arm(
+    control: float, then: Dealings, when: int, told: tuple[bool, bool, float | None]
+) -> None:
+    rule = campaign(valid_for_ms=90 * DAY, control=control)
+    known = Dealings(accepted=2, complaints=3)
+    before = [replace(each, dealings=known) for each in RISE]
+    answer = at(when, dealings=then)
+    found = fold([*before, answer], rule, clock=ENROLLED + WINDOW + 2).outcomes[ANNA]
+    assert (found.accepted, found.complained, found.rating) == told
+
+
+def test_lifetime_value_is_what_was_added_to_it() -> None:
+    batch = fold([*RISE, at(DAY, clv=60.0)], clock=ENROLLED + WINDOW + 2)
+    assert batch.outcomes[ANNA].clv == pytest.approx(60.0 - RISE[1].clv)
+
+
+@pytest.mark.parametrize("control", [0.0, 1.0])
+def test_an_acceptance_costs_in_the_arm_that_was_contacted(control: float) -> None:
+    rule = campaign(control=control, cost_per_acceptance=4.0)
+    assert fold(RISE, rule).units[ANNA].acceptance_cost == (0.0 if control else 4.0)
