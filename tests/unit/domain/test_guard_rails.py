@@ -111,7 +111,7 @@ def test_no_promise_is_broken(
         assert rolled_out(rule, each.customer, SALT)
         gain = expected_gain(rule, score)
         assert gain is None or gain >= 5.0
-        arm = draw_arm(rule, each.customer, SALT)
+        arm = draw_arm(rule, each.customer, SALT, rails)
         assert each.arm == arm
         assert each.outcome == ("fired" if arm == "treatment" else "held_out")
         times[each.customer].append(each.at)
