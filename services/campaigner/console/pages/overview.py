@@ -180,7 +180,10 @@ class _Overview:
             self._flows.show(None, "No moves yet: stages change as customers do.")
             return
         self._flows.show(charts.flows(moves.counts))
-        self._flow_note.set_text(f"{moves.total:,} moves, {day(moves.first)} to {day(moves.last)}.")
+        times = "move" if moves.total == 1 else "moves"
+        self._flow_note.set_text(
+            f"{moves.total:,} {times}, {day(moves.first)} to {day(moves.last)}."
+        )
 
 
 def _note() -> ui.label:
