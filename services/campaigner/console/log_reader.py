@@ -120,12 +120,14 @@ class LogReader:
         return self._consumer
 
     def _give_up(self, error: Exception) -> None:
-        self._problem = (
-            str(error) if isinstance(error, TenureError) else f"Kafka: {type(error).__name__}"
-        )
+        self._problem = str(error) if isinstance(error, TenureError) else self._silent(error)
         log.warning("the console cannot read kafka", reason=self._problem, retry_s=_RETRY_S)
         self._retry_at = time.monotonic() + _RETRY_S
         self._close()
+
+    def _silent(self, error: Exception) -> str:
+        servers = self._settings.kafka_bootstrap_servers
+        return f"Kafka at {servers} does not answer ({type(error).__name__}). Check that it runs"
 
     def _close(self) -> None:
         consumer, self._consumer = self._consumer, None
