@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.console.conftest import Visit
-from tests.console.deployment import Deployment, wait_for
+from tests.console.deployment import BELA, Deployment, wait_for
 from tests.console.test_pages import Shoot, expect_text
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -98,6 +98,29 @@ def test_the_switch_of_all_is_for_operators_and_back_for_admins(
     ]  # fmt: skip
 
 
+def test_a_customer_is_suppressed_and_admins_alone_undo_it(
+    visit: Visit, deployment: Deployment
+) -> None:
+    def listed() -> list[str]:
+        found = deployment.get("/v1/suppressions").json()["suppressions"]
+        return [each["customer"] for each in found]
+
+    operator, admin = visit("operator"), visit("admin")
+    for page in (operator, admin):
+        page.goto(f"{deployment.console}/customers/{BELA}")
+    operator.get_by_role("button", name="Suppress", exact=True).click()
+    confirm(operator, "Suppress", "asked us to")
+    wait_for(lambda: listed() == [BELA])
+    operator.get_by_text("on the suppression list").first.wait_for()
+    assert operator.get_by_role("button", name="Take off").count() == 0
+    admin.get_by_role("button", name="Take off the suppression list").click()
+    confirm(admin, "Take off", "asked us back")
+    wait_for(lambda: listed() == [])
+    assert [each[:2] for each in audit(deployment)[:2]] == [
+        ("admin", "unsuppress"), ("operator", "suppress"),
+    ]  # fmt: skip
+
+
 def test_an_admin_approves_what_another_wrote(visit: Visit, deployment: Deployment) -> None:
     def approved() -> bool:
         found = deployment.get("/v1/campaigns").json()["campaigns"]
@@ -119,6 +142,7 @@ def test_an_admin_approves_what_another_wrote(visit: Visit, deployment: Deployme
     [
         ("viewer", "/campaigns", set[str]()),
         ("viewer", "/campaigns/welcome", set[str]()),
+        ("viewer", "/customers/anna", set[str]()),
         ("operator", "/campaigns", {"Stop all campaigns"}),
         ("operator", "/campaigns/welcome", {"Pause"}),
         ("admin", "/campaigns/welcome", {"Pause"}),
@@ -131,7 +155,7 @@ def test_nobody_is_offered_what_they_may_not_do(
     page.goto(deployment.console + path)
     expect_text(page.locator(".page"), lambda text: "welcome" in text and "Loading" not in text)
     shown = {each.inner_text() for each in page.locator(".page .button:visible").all()}
-    assert shown - {"Try campaigns on the past"} == buttons
+    assert shown - {"Try campaigns on the past", "Look further back"} == buttons
 
 
 def test_the_past_is_tried_on_other_rules(

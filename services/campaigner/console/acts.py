@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from services.campaigner.console.parts import Parts
 from services.campaigner.controls import approval
 from shared.adapters.api_keys import Caller
 from shared.domain.controls import ALL
+
+#: Changes something of a name, for a caller and a reason; returns what to tell.
+Change = Callable[[Parts, str, Caller, str], str]
 
 
 def pause(parts: Parts, campaign: str, caller: Caller, reason: str) -> str:
@@ -38,6 +43,18 @@ def approve(parts: Parts, campaign: str, version: str, caller: Caller) -> str:
         caller=caller,
     )
     return f"Version {version} of {campaign} is approved."
+
+
+def suppress(parts: Parts, customer: str, caller: Caller, reason: str) -> str:
+    """Put a customer on the suppression list; return what to tell."""
+    parts.controls.suppress([customer], caller.name, reason)
+    return "On the suppression list: no campaign contacts this customer."
+
+
+def unsuppress(parts: Parts, customer: str, caller: Caller, reason: str) -> str:
+    """Take a customer off the suppression list; return what to tell."""
+    parts.controls.unsuppress([customer], caller.name, reason)
+    return "Off the suppression list: campaigns may contact this customer."
 
 
 def _name(campaign: str) -> str:

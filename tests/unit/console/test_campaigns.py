@@ -162,3 +162,13 @@ def test_a_note_of_what_is_kept_elsewhere_is_in_the_log(database: Engine) -> Non
         7,
     )
     assert found.detail == {"repaired": True}
+
+
+def test_a_customer_is_suppressed_by_name_and_for_a_reason(database: Engine) -> None:
+    own = with_book(database, one())
+    acts.suppress(own, "anna", OLA, "asked us to")
+    assert "anna" in own.controls.controls().suppressed
+    (listed,) = own.controls.suppressed()
+    assert (listed.customer, listed.by, listed.reason) == ("anna", "ola", "asked us to")
+    acts.unsuppress(own, "anna", ADA, "")
+    assert own.controls.suppressed() == []

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nicegui import ui
 
 from services.campaigner.console import acts, charts
+from services.campaigner.console.acts import Change
 from services.campaigner.console.dialogs import ask_reason
 from services.campaigner.console.frame import Visit, frame
 from services.campaigner.console.questions.campaigns import (
@@ -21,7 +20,7 @@ from services.campaigner.console.questions.campaigns import (
 from services.campaigner.console.questions.words import count, moment, money, name_of
 from services.campaigner.console.state import Console
 from services.campaigner.console.widgets import Banner, Cell, Chart, Figure, Table, button, card
-from shared.adapters.api_keys import Caller
+from shared.adapters.api_keys import Caller, Permission
 from shared.domain.campaign_report import CampaignReport
 
 _FEW = "Too few are measured yet: a customer is, once the window after the first enrolment ends."
@@ -204,11 +203,11 @@ class _Campaign:
         text = "It decides and sends again at once."
         self._ask("operate", f"Resume {self._name}?", text, "Resume", acts.resume)
 
-    def _ask(self, permission: Any, title: str, text: str, do: str, act: Any) -> None:  # noqa: ANN401
+    def _ask(self, permission: Permission, title: str, text: str, do: str, act: Change) -> None:
         console = self._visit.console
 
         async def acted(caller: Caller, reason: str) -> str:
-            told: str = await console.ask(act, console.parts, self._name, caller, reason)
+            told = await console.ask(act, console.parts, self._name, caller, reason)
             await self.refresh()
             return told
 

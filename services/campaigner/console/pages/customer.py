@@ -6,7 +6,9 @@ from typing import Final
 
 from nicegui import ui
 
-from services.campaigner.console import charts
+from services.campaigner.console import acts, charts
+from services.campaigner.console.acts import Change
+from services.campaigner.console.dialogs import ask_reason
 from services.campaigner.console.frame import Visit, frame
 from services.campaigner.console.questions.customers import Customer, customer, entries, why
 from services.campaigner.console.questions.trail import Past, Trail
@@ -14,6 +16,7 @@ from services.campaigner.console.questions.words import ago, count, day, moment,
 from services.campaigner.console.state import Console
 from services.campaigner.console.widgets import Cell, Chart, Figure, Table, button, card
 from services.campaigner.profile_tables import PRODUCTS, SERVICES, products, services
+from shared.adapters.api_keys import Caller, Permission
 from shared.domain.outputs import Score
 
 #: Lines of the timeline at the most; the newest are shown.
@@ -39,6 +42,14 @@ class _Customer:
         self._name = name
         self._trail = Trail(visit.console.logs, name)
         self._currency = visit.console.parts.settings.currency
+        self._suppress = self._unsuppress = None
+        with ui.element("div").classes("buttons"):
+            if visit.may("operate"):
+                self._suppress = button("Suppress", self._ask_suppress, kind="danger")
+                self._suppress.set_visibility(False)
+            if visit.may("administer"):
+                self._unsuppress = button("Take off the suppression list", self._ask_unsuppress)
+                self._unsuppress.set_visibility(False)
         with ui.element("div").classes("figures"):
             self._stage = Figure("Stage")
             self._risk = Figure("Churn risk")
@@ -100,6 +111,10 @@ class _Customer:
             self._services.show([])
             self._products.show([])
             return
+        if self._suppress is not None:
+            self._suppress.set_visibility(not found.suppressed)
+        if self._unsuppress is not None:
+            self._unsuppress.set_visibility(found.suppressed)
         self._show_figures(found.score, suppressed=found.suppressed)
         self._reasons.show(
             [
@@ -128,6 +143,24 @@ class _Customer:
                 for each in found.decisions[:_MANY]
             ]
         )
+
+    def _ask_suppress(self) -> None:
+        text = "No campaign contacts this customer from now on, whatever it decides."
+        self._ask("operate", "Suppress this customer?", text, "Suppress", acts.suppress)
+
+    def _ask_unsuppress(self) -> None:
+        text = "Campaigns may contact this customer again."
+        self._ask("administer", "Take off the list?", text, "Take off", acts.unsuppress)
+
+    def _ask(self, permission: Permission, title: str, text: str, do: str, act: Change) -> None:
+        console = self._visit.console
+
+        async def acted(caller: Caller, reason: str) -> str:
+            told = await console.ask(act, console.parts, self._name, caller, reason)
+            await self.refresh()
+            return told
+
+        ask_reason(self._visit, permission, acted, title=title, text=text, do=do)
 
     def _show_figures(self, score: Score, *, suppressed: bool) -> None:
         note = "on the suppression list" if suppressed else f"since {day(score.stage_since)}"
