@@ -327,5 +327,6 @@ _declare_values(
 _declare_values(SCORER_DEAD_LETTERS, "unreadable", "time", "field")
 _declare_values(
     SCORER_EVENTS,
-    *("accepted", "applied", "duplicates", "dead_letters", "misplaced", "controls", "late"),
+    *("accepted", "applied", "duplicates", "dead_letters", "misplaced", "controls", "erased"),
+    "late",
 )

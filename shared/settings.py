@@ -146,6 +146,13 @@ class Settings(BaseSettings):
         description="HMAC key that signs model snapshots; set your own in production",
     )
 
+    erasure_key: SecretStr = Field(
+        SecretStr("tenure-development"),
+        min_length=8,
+        description="HMAC key that names erased customers; set your own in production, and keep "
+        "it: under another one they are unknown, and could come back",
+    )
+
     horizon_days: int = Field(
         28, ge=1, le=730, description="Churn horizon: silence this long is churn"
     )
@@ -267,6 +274,7 @@ class Settings(BaseSettings):
             default_margin=self.default_margin,
             value_days=self.value_days,
             discount_rate=self.discount_rate,
+            erasure_key=self.erasure_key.get_secret_value().encode(),
             # What ingest let pass stays good though the broker's clock be behind.
             future_tolerance_ms=round(self.future_tolerance_s * 1000) + MINUTE_MS,
         )

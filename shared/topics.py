@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 _DAY_MS: Final = 24 * 3600 * 1000
+#: After this at the latest what was replaced, or taken out, leaves a compacted topic: erasing a
+#: customer takes a day at most.
+_COMPACTED_WITHIN: Final = {"max.compaction.lag.ms": str(_DAY_MS // 2)}
 
 #: Largest record of ``customer-events``, in bytes.
 LARGEST_EVENTS_BYTES: Final = 4 * 1024 * 1024
@@ -50,7 +53,7 @@ def _up_to(size: int) -> dict[str, str]:
 
 
 def _compacted(**more: str) -> dict[str, str]:
-    return {"cleanup.policy": "compact", **more}
+    return {"cleanup.policy": "compact", **_COMPACTED_WITHIN, **more}
 
 
 CUSTOMER_EVENTS: Final = Topic(
@@ -105,11 +108,17 @@ CAMPAIGN_DECISIONS: Final = Topic(
 )
 DEAD_LETTER: Final = Topic(
     "dead-letter",
-    "null",
+    "where the original is",
     "What could not be read: the original bytes, with error and origin in the headers",
     partitions=1,
     # Must hold whatever could be written to customer-events, or the scorer could not go on.
-    config={**_log(30), **_up_to(LARGEST_EVENTS_BYTES + _LETTER_OVERHEAD_BYTES)},
+    config={
+        **_log(30),
+        # By key, a single letter can be taken out: that of an erased customer.
+        **_compacted(),
+        "cleanup.policy": "compact,delete",
+        **_up_to(LARGEST_EVENTS_BYTES + _LETTER_OVERHEAD_BYTES),
+    },
 )
 ERASURES: Final = Topic(
     "erasures", "HMAC of the customer", "Who must not come back", partitions=1, config=_compacted()

@@ -17,7 +17,9 @@ from services.campaigner.bus import KafkaBus
 from services.campaigner.console.http import AddConsole
 from services.campaigner.console.parts import Parts
 from services.campaigner.consumer import ScoreConsumer
+from services.campaigner.controls.erasure import Eraser
 from services.campaigner.controls.http import ControlApi, add_controls
+from services.campaigner.erased import erased
 from services.campaigner.gauges import Gauges
 from services.campaigner.http import Api, create_app
 from services.campaigner.ports import Clock, Hook, no_hook
@@ -167,6 +169,7 @@ def build(
     webhooks = WebhookStore(database, lambda: endpoints.endpoints)
     store = CampaignStore(database, source, hook=hook, deliver=webhooks.add)
     controls = ControlStore(database, clock)
+    eraser = Eraser(settings, controls, clock)
     rules = LiveRules(
         settings.campaigns_file,
         settings.control_salt,
@@ -182,6 +185,8 @@ def build(
         owner=f"{socket.gethostname()}/{os.getpid()}",
         # A bus is for one thread; this one is the publisher's no more than the other is ours.
         recall=partial(recall, KafkaBus(settings)),
+        erased=partial(erased, KafkaBus(settings)),
+        name=eraser.name,
         hook=hook,
         traces=traces,
     )
@@ -209,7 +214,12 @@ def build(
     app = create_app(Api(queries, lambda: rules.book, controls.controls), keys, health)
     add_controls(
         app,
-        ControlApi(controls, lambda: rules.book, lambda name: keys.named(name) is not None),
+        ControlApi(
+            controls,
+            lambda: rules.book,
+            lambda name: keys.named(name) is not None,
+            eraser=eraser,
+        ),
         keys,
     )
     if console is not None:

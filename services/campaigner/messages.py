@@ -67,7 +67,7 @@ def letter_message(letter: str, topic: str) -> Message:
     if len(value) < len(read.value):  # else Kafka would refuse it, again and again
         facts["truncated"] = f"from {len(read.value)} bytes"
     headers = [(name, str(fact)[:_LONGEST_HEADER]) for name, fact in facts.items()]
-    return Message(DEAD_LETTER.name, None, value, headers)
+    return Message(DEAD_LETTER.name, read.key(topic), value, headers)
 
 
 def rfc3339(epoch_ms: int) -> str:

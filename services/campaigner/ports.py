@@ -29,6 +29,10 @@ class Record(Protocol):
         """Its place in the partition."""
 
     @property
+    def key(self) -> bytes | None:
+        """The customer."""
+
+    @property
     def value(self) -> bytes | None:
         """JSON of a score or a clock; ``None`` takes a customer out of the topic."""
 
@@ -45,6 +49,9 @@ class Store(Protocol):
 
     def standings(self, lease: Lease) -> Standings:
         """Read the customers of a partition."""
+
+    def forget(self, is_erased: Callable[[str], bool]) -> int:
+        """Forget the customers that were erased."""
 
     def latest(self, customer: str) -> Score:
         """Return a known customer's last score."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -63,6 +63,9 @@ class Campaigner:
         Returns what decides now; asked once a batch, so that a batch has one set of rules.
     clock, owner
         The wall clock, and this campaigner's name for people.
+    erased
+        Returns the names of who was erased since a time (epoch ms), and `name` tells a customer's:
+        such a database would bring them back.
     recall
         Returns what Kafka was told of decisions since a time (epoch ms): a database that was
         restored from a backup has forgotten it.
@@ -81,9 +84,13 @@ class Campaigner:
         clock: Clock,
         owner: str,
         recall: Callable[[int], Mapping[str, Told]] = lambda _: {},
+        erased: Callable[[int], Collection[str]] = lambda _: (),
+        name: Callable[[str], str] = str,
         hook: Hook = no_hook,
         traces: Traces = NO_TRACES,
     ) -> None:
+        self._erased = erased
+        self._name = name
         self._store = store
         self._rules = rules
         self._clock = clock
@@ -112,6 +119,8 @@ class Campaigner:
         stands_at = self._stands_at(claimed)
         # Once we own them, nobody else tells anything more.
         self._told = {} if stands_at is None else self._recall(stands_at)
+        if stands_at is not None:
+            self._forget_since(stands_at)
         owned = {each.lease.partition: self._taken_over(each) for each in claimed}
         with self._lock:
             self._owned = owned
@@ -161,6 +170,12 @@ class Campaigner:
         except BaseException:
             self.disown()
             raise
+
+    def _forget_since(self, stands_at: int) -> None:
+        """Forget whom a restored database brought back, before anything is decided about them."""
+        names = frozenset(self._erased(stands_at))
+        if names and (again := self._store.forget(lambda each: self._name(each) in names)):
+            log.warning("the database knew erased customers", forgotten=again)
 
     def _stands_at(self, claimed: Sequence[Claimed]) -> int | None:
         """Return a time before which the database knows what was told, of all that it holds.
@@ -241,7 +256,9 @@ class Campaigner:
 
 def _take(fold: Fold, batch: Batch, record: Record) -> None:
     """Fold one record; one that is unreadable becomes a dead letter, and holds up nothing."""
-    if record.value is None:  # an erased customer
+    if record.value is None:
+        if record.key:
+            fold.erase(record.key.decode())
         return
     try:
         text = record.value.decode()

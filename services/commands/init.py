@@ -52,6 +52,7 @@ def settings_file(directory: Path) -> str:
         "TENURE_DATA_DIR": str(directory / "data"),
         "TENURE_CAMPAIGNS_FILE": str(directory / CAMPAIGNS),
         "TENURE_MODEL_KEY": secrets.token_hex(32),
+        "TENURE_ERASURE_KEY": secrets.token_hex(32),
         "TENURE_CONTROL_SALT": secrets.token_hex(16),
     }
     blocks = ("\n".join(_block(row, own.get(row.variable))) for row in rows({}))

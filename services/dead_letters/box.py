@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
-from services.dead_letters.letters import Entry, Letter, State, note, read
+from services.dead_letters.letters import Entry, Letter, State, note, of_customers, read
 from shared import topics
 from shared.adapters.kafka_connection import connection, try_access
 from shared.settings import Settings
@@ -51,8 +51,23 @@ class LetterBox:
         if self._producer is None:
             raise RuntimeError("not connected")
         await self._producer.send_and_wait(
-            self._place.topic, b"", partition=0, headers=note(letter.number, state)
+            self._place.topic,
+            b"",
+            key=f"note/{letter.number}".encode(),
+            partition=0,
+            headers=note(letter.number, state),
         )
+
+    async def erase(self, customers: Iterable[str]) -> int:
+        """Take out the letters of customers; return how many there were, once Kafka knows it."""
+        found = of_customers((await self.letters()).values(), customers)
+        if self._producer is None:
+            raise RuntimeError("not connected")
+        for letter in found:
+            await self._producer.send_and_wait(
+                self._place.topic, None, key=letter.key.encode(), partition=0
+            )
+        return len(found)
 
     async def _entries(self) -> AsyncIterator[Entry]:
         consumer = AIOKafkaConsumer(
@@ -76,4 +91,5 @@ class LetterBox:
 
 def _entry(record: ConsumerRecord) -> Entry:
     headers = {name: value.decode(errors="replace") for name, value in record.headers}
-    return Entry(record.offset, record.timestamp, headers, record.value or b"")
+    key = (record.key or b"").decode(errors="replace")
+    return Entry(record.offset, record.timestamp, headers, record.value, key)

@@ -7,6 +7,8 @@ sent again without anybody noticing.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -43,6 +45,8 @@ class Letter:
         The original bytes.
     state
         What became of it since.
+    key
+        The record's key, by which it can be taken out.
 
     """
 
@@ -51,6 +55,7 @@ class Letter:
     facts: Mapping[str, str]
     value: bytes
     state: State = State.OPEN
+    key: str = ""
 
     @property
     def text(self) -> str:
@@ -72,12 +77,13 @@ class _Known(dict[str, str]):
 
 @dataclass(frozen=True)
 class Entry:
-    """A record of the topic."""
+    """A record of the topic; one without a value takes the letter of its key out."""
 
     number: int
     at: int
     headers: Mapping[str, str]
-    value: bytes
+    value: bytes | None
+    key: str = ""
 
 
 def note(letter: int, state: State) -> list[tuple[str, bytes]]:
@@ -88,12 +94,34 @@ def note(letter: int, state: State) -> list[tuple[str, bytes]]:
 def read(entries: Iterable[Entry]) -> dict[int, Letter]:
     """Return the letters by number, as the notes behind them leave them."""
     letters: dict[int, Letter] = {}
+    numbers: dict[str, int] = {}
     for entry in entries:
+        if entry.value is None:
+            letters.pop(numbers.pop(entry.key, -1), None)
+            continue
         if NOTE not in entry.headers:
-            letters[entry.number] = Letter(entry.number, entry.at, entry.headers, entry.value)
+            letters[entry.number] = Letter(
+                entry.number, entry.at, entry.headers, entry.value, key=entry.key
+            )
+            numbers[entry.key] = entry.number
             continue
         number = int(entry.headers[LETTER])
         if number in letters:  # else retention took the letter before its note
             state = State(entry.headers[NOTE])
             letters[number] = replace(letters[number], state=state)
     return letters
+
+
+def of_customers(letters: Iterable[Letter], customers: Iterable[str]) -> list[Letter]:
+    """Return the letters that have one of the customers as ``subject`` or ``customer``.
+
+    They are searched as bytes: what is in them may be no JSON at all.
+    """
+    ids = "|".join(re.escape(form) for each in customers for form in _forms(each))
+    about = re.compile(rf'"(?:subject|customer)"\s*:\s*"?(?:{ids})(?=["\s,}}\]]|$)'.encode())
+    return [each for each in letters if about.search(each.value)]
+
+
+def _forms(customer: str) -> set[str]:
+    """Return how JSON may write an id: as it is, and with escapes."""
+    return {json.dumps(customer)[1:-1], json.dumps(customer, ensure_ascii=False)[1:-1]}

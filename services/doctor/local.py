@@ -16,6 +16,7 @@ def examine_machine(settings: Settings) -> Iterator[Finding]:
     yield _database(settings)
     yield _campaigns(settings)
     yield _model_key(settings)
+    yield _erasure_key(settings)
     for service in ("ingest", "campaigner"):
         yield _api_keys(settings, service)
 
@@ -60,6 +61,17 @@ def _model_key(settings: Settings) -> Finding:
             "Set TENURE_MODEL_KEY of all scorers to a secret, such as `openssl rand -hex 32`",
         )
     return good("model key", "is one of your own")
+
+
+def _erasure_key(settings: Settings) -> Finding:
+    if settings.erasure_key == Settings.model_fields["erasure_key"].default:
+        return warning(
+            "erasure key",
+            "is the public one: whoever can read Kafka can find out who was erased",
+            "Set TENURE_ERASURE_KEY of scorers and campaigners to a secret before the first "
+            "`tenure customer erase`, and keep it: those erased under another are unknown",
+        )
+    return good("erasure key", "is one of your own")
 
 
 def _api_keys(settings: Settings, service: str) -> Finding:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.scorer.ports import Bounds, OwnershipLostError, Restored
-from services.scorer.records import Entry, StateReader, writes
+from services.scorer.records import Entry, StateReader, decode_erased, writes
 from shared import topics
 from shared.domain.batch import Record
 from shared.domain.emission import Effects
@@ -67,7 +67,9 @@ class MemoryPartitionStore:
         for key, value, _ in self._store.logs[topics.CUSTOMER_STATE.name, self._partition]:
             state.take(key, value)
         seconds = time.monotonic() - started
-        return Restored(state.table, state.position, state.records, seconds)
+        told = self._store.logs[topics.ERASURES.name, 0]
+        erased = [decode_erased(each.value or b"") for each in told]
+        return Restored(state.table, state.position, state.records, seconds, erased)
 
     async def commit(self, effects: Sequence[Effects], position: Position) -> None:
         """Write everything at once, or nothing."""

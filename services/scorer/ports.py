@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from shared.domain.batch import Record
 from shared.domain.customer import CustomerTable
 from shared.domain.emission import Effects
+from shared.domain.erasure import Erased
 from shared.domain.errors import TenureError
 from shared.domain.position import Position
 from shared.domain.scoring import Served
@@ -20,12 +21,13 @@ class OwnershipLostError(TenureError):
 
 @dataclass(frozen=True)
 class Restored:
-    """A partition's state as it was last made durable, and what reading it took."""
+    """A partition's state as it was last made durable, who was erased, and what reading took."""
 
     table: CustomerTable
     position: Position
     records: int
     seconds: float
+    erased: Sequence[Erased] = ()
 
 
 class PartitionStore(Protocol):

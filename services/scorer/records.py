@@ -18,6 +18,7 @@ from shared import topics
 from shared.adapters.tracing import TRACEPARENT
 from shared.domain.customer import CustomerTable
 from shared.domain.emission import Effects
+from shared.domain.erasure import Erased
 from shared.domain.outputs import (
     Clock,
     DeadLetter,
@@ -42,6 +43,7 @@ _EXAMPLES_A_RECORD: Final = 500
 _HEADER_CHARACTERS: Final = 1_000
 
 _encode = msgspec.json.Encoder().encode
+decode_erased: Final = msgspec.json.Decoder(Erased).decode
 _decode_position = msgspec.json.Decoder(Position).decode
 _T = TypeVar("_T")
 
@@ -50,7 +52,7 @@ class Entry(NamedTuple):
     """A record to be written."""
 
     key: bytes | None
-    value: bytes
+    value: bytes | None
     headers: list[tuple[str, bytes]]
 
 
@@ -77,9 +79,11 @@ class StateReader:
     def take(self, key: bytes | None, value: bytes | None) -> None:
         """Take a record of the changelog in, in the order of the log."""
         self.records += 1
-        if key is None or value is None:
+        if key is None:
             return
-        if key == POSITION_KEY:
+        if value is None:
+            self.table.remove(key.decode())
+        elif key == POSITION_KEY:
             self.position = _decode_position(value)
         else:
             self.table.restore(key, value)
@@ -103,8 +107,11 @@ def writes(
     yield Write(topics.CUSTOMER_STATE, partition, _states(effects, position))
     scores = [_score(score, one.traces) for one in effects for score in one.scores]
     scores += _clock(partition, [one.clock for one in effects if one.clock])
-    yield Write(topics.CUSTOMER_SCORES, partition, scores)
     yield Write(topics.SCORE_HISTORY, partition, scores)
+    # Behind all that was told of them before: an erased customer is not told of again.
+    gone = [Entry(customer.encode(), None, []) for one in effects for customer in one.forgotten]
+    yield Write(topics.CUSTOMER_SCORES, partition, scores + gone)
+    yield Write(topics.ERASURES, 0, [_erasure(each) for one in effects for each in one.erasures])
     moves = [_keyed(move.customer, move) for one in effects for move in one.transitions]
     yield Write(topics.LIFECYCLE_TRANSITIONS, partition, moves)
     yield Write(topics.TRAINING_EXAMPLES, 0, list(_training(partition, effects, position.now)))
@@ -118,7 +125,7 @@ def _states(effects: Sequence[Effects], position: Position) -> list[Entry]:
 
     The position goes with the states, last, so that whoever reads it has read the others.
     """
-    last: dict[bytes, bytes] = {}
+    last: dict[bytes, bytes | None] = {}
     for one in effects:
         last.update(one.states)
     last[POSITION_KEY] = _encode(position)
@@ -170,6 +177,11 @@ def moved_from(headers: Iterable[tuple[str, bytes]]) -> Identity | None:
     return None
 
 
+def _erasure(erased: Erased) -> Entry:
+    # The name stands in a header, too, so that the topic can be read back as decisions are.
+    return Entry(erased.name.encode(), _encode(erased), [("ce_id", erased.name.encode())])
+
+
 def _misplaced(effects: Sequence[Effects]) -> list[Write]:
     """Return the events that go to where their customers are, in order."""
     found: dict[int, list[Entry]] = {}
@@ -193,7 +205,8 @@ def _dead_letter(events_topic: str, letter: DeadLetter) -> Entry:
     value = letter.value[: topics.LARGEST_EVENTS_BYTES]
     if len(value) < len(letter.value):  # compressed, it came through
         facts["truncated"] = f"from {len(letter.value)} bytes"
-    return Entry(None, value, [(name, _clipped(fact)) for name, fact in facts.items()])
+    headers = [(name, _clipped(fact)) for name, fact in facts.items()]
+    return Entry(letter.key(events_topic).encode(), value, headers)
 
 
 def _clipped(fact: object) -> bytes:

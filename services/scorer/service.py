@@ -193,7 +193,7 @@ class Scorer:
     async def _restored(self, number: int, store: PartitionStore) -> Partition:
         restored = await store.restore()
         position = restored.position
-        await self._require_reachable(number, position.offset)
+        first = await self._require_reachable(number, position.offset)
         model = await self._models.at_most(position.model) or cold_model(self._policy.horizon_days)
         if model.version != position.model:
             log.error("model refused", version=position.model, serving=model.version)
@@ -205,10 +205,23 @@ class Scorer:
             customers=len(restored.table), records=restored.records,
             seconds=round(restored.seconds, 3), model=position.model,
         )  # fmt: skip
-        return Partition(number, self._owner, self._policy, restored.table, position, model)
+        # What the log still holds is met again in its place; what it lost must be known from here.
+        stands = max(first, position.offset)
+        erased = {
+            one.name for one in restored.erased if one.partition == number and one.offset < stands
+        }
+        return Partition(
+            number, self._owner, self._policy, restored.table, position, model, erased=erased
+        )
 
-    async def _require_reachable(self, number: int, offset: int) -> None:
-        """Refuse a log that ends before the state; tell of what aged out before it was read."""
+    async def _require_reachable(self, number: int, offset: int) -> int:
+        """Refuse a log that ends before the state; tell of what aged out before it was read.
+
+        Returns
+        -------
+        The first offset that the log holds.
+
+        """
         held = await self._source.bounds(number)
         if offset > held.end:
             raise LogCutError(
@@ -221,6 +234,7 @@ class Scorer:
             missed = held.first - offset
             log.error("records aged out before they were read", partition=number, offsets=missed)
             metrics.SCORER_RECORDS_AGED_OUT.inc(missed)
+        return held.first
 
     async def _stop(self) -> None:
         stopping, self.workers = list(self.workers.values()), {}

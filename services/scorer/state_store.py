@@ -18,10 +18,11 @@ from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from services.scorer.ports import OwnershipLostError, PartitionStore, Restored
-from services.scorer.records import Entry, StateReader, Write, writes
+from services.scorer.records import Entry, StateReader, Write, decode_erased, writes
 from shared import topics
 from shared.adapters.kafka_connection import connection
 from shared.domain.emission import Effects
+from shared.domain.erasure import Erased
 from shared.domain.position import Position
 from shared.settings import Settings
 
@@ -58,8 +59,9 @@ class KafkaPartitionStore:
         async with aclosing(read_to_end(self._settings, tp)) as records:
             async for key, value in records:
                 state.take(key, value)
+        erased = await self._erased()
         seconds = time.monotonic() - started
-        return Restored(state.table, state.position, state.records, seconds)
+        return Restored(state.table, state.position, state.records, seconds, erased)
 
     async def commit(self, effects: Sequence[Effects], position: Position) -> None:
         """Write everything in one transaction.
@@ -87,6 +89,12 @@ class KafkaPartitionStore:
         if self._producer is not None:
             producer, self._producer = self._producer, None
             await producer.stop()
+
+    async def _erased(self) -> list[Erased]:
+        """Return who was erased, of any partition."""
+        tp = TopicPartition(self._settings.topic(topics.ERASURES.name), 0)
+        async with aclosing(read_to_end(self._settings, tp)) as records:
+            return [decode_erased(value) async for _, value in records if value]
 
     async def _fence(self) -> None:
         """Initialise the transactional id; what is cut short here is closed by `close`."""

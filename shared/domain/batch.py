@@ -18,6 +18,7 @@ from shared.domain.events import (
     Account,
     Contact,
     Cost,
+    Erasure,
     Event,
     ModelActivated,
     ModelPinned,
@@ -341,6 +342,7 @@ _BY_KIND: Final[dict[type[Event], Callable[[Events, list[Any], float], None]]] =
     ModelActivated: _control,
     ModelPinned: _control,
     ThresholdsSet: _control,
+    Erasure: _control,
 }
 _KINDS: Final = {kind: code for code, kind in enumerate(_BY_KIND)}
 _EFFECTS: Final = list(_BY_KIND.values())

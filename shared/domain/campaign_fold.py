@@ -102,6 +102,11 @@ class Fold:
                 self._decide_again(deferred, score)
             self._look(score)
 
+    def erase(self, customer: str) -> None:
+        """Forget a customer, who was taken out of the log."""
+        self._standings.remove(customer)
+        self._batch.erased.append(customer)
+
     def release(self, enrolment: Enrolment) -> None:
         """Take back an enrolment that expired before its trigger left, and all that it used up."""
         customer, campaign, at = enrolment

@@ -60,6 +60,8 @@ class Batch:
         What became known of offers, by (campaign, context, offer).
     letters
         Records that could not be read.
+    erased
+        Customers of whom nothing stays, whatever the rest of the batch says.
 
     """
 
@@ -77,6 +79,7 @@ class Batch:
     spent: Mapping[tuple[str, str], int] = field(default_factory=dict)
     tallies: dict[OfferKey, Tally] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)
 
 
 class Claimed(NamedTuple):

@@ -84,6 +84,8 @@ _encode_ledger = msgspec.msgpack.Encoder().encode
 _decode_ledger = msgspec.msgpack.Decoder(Ledger).decode
 
 NO_PROFILE: Final = Profile()
+#: A review that no partition reaches.
+NEVER: Final = int(np.iinfo(np.int32).max)
 
 
 #: What helps against states of another format.
@@ -151,6 +153,26 @@ class CustomerTable:
         self.rows["band"][first:end] = -1
         self.rows["risks"][first:end] = UNKNOWN
         return np.arange(first, end)
+
+    def remove(self, customer: str) -> int | None:
+        """Forget a customer; return the row to which the last one moved, if one had to.
+
+        So the rows in use stay one block. What is left of the last row is never due.
+        """
+        index = self._index.pop(customer, None)
+        if index is None:
+            return None
+        last = len(self.ids) - 1
+        moved = self.ids.pop()
+        for kept in (self.profiles, self.ledgers):
+            _move(kept, last, index)
+        self.rows[index] = self.rows[last]
+        self.rows[last] = np.zeros((), ROW)
+        self.rows["review"][last] = NEVER
+        if index == last:
+            return None
+        self.ids[index], self._index[moved] = moved, index
+        return index
 
     def profile(self, index: int) -> Profile:
         """Return what is known about a customer beyond behaviour."""
@@ -228,6 +250,13 @@ class CustomerTable:
         rows = np.zeros(capacity, ROW)
         rows[: len(self.rows)] = self.rows
         self.rows, self._bytes = rows, rows.data.cast("B")
+
+
+def _move(kept: dict[int, Any], last: int, index: int) -> None:
+    """Give a row what the last one had, and nothing else."""
+    kept.pop(index, None)
+    if last in kept:
+        kept[index] = kept.pop(last)
 
 
 def _lengths(value: bytes) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.domain.customer import PENDING, Indices, Rows
+from shared.domain.erasure import Erased
 from shared.domain.features import Millis
 from shared.domain.outputs import Cause, Clock, DeadLetter, Example, Identity, Score, Transition
 
@@ -47,7 +48,9 @@ class Effects:
     Attributes
     ----------
     states
-        Changelog records (key, value).
+        Changelog records (key, value), in order; without a value for who was erased.
+    erasures, forgotten
+        Who is erased from here on; whose ids leave the compacted topics.
     misplaced
         Events whose customers belong to other partitions.
     refused_models
@@ -59,16 +62,23 @@ class Effects:
 
     """
 
-    states: list[tuple[bytes, bytes]] = field(default_factory=list)
+    states: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    erasures: list[Erased] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
     misplaced: list[Misplaced] = field(default_factory=list)
     refused_models: list[int] = field(default_factory=list)
     clock: Clock | None = None
     example_of: list[int] = field(default_factory=list)
     traces: dict[Identity, str] = field(default_factory=dict)
+
+    def forget(self, customers: Iterable[str]) -> None:
+        """Take customers out of the compacted topics."""
+        self.forgotten += customers
+        self.states += ((customer.encode(), None) for customer in customers)
 
 
 class Emission:

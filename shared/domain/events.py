@@ -141,6 +141,13 @@ class ThresholdsData(LifecycleThresholds, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(max_length=1000)] = ""
 
 
+class ErasureData(Struct, frozen=True, gc=False):
+    """Who is erased, and when that was asked for (epoch milliseconds)."""
+
+    customer: Id
+    at: Annotated[int, Meta(ge=0)]
+
+
 class _Envelope(Struct, frozen=True, gc=False, tag_field="type", kw_only=True):
     """Attributes that all CloudEvents share; unknown extension attributes are allowed."""
 
@@ -213,8 +220,15 @@ class ThresholdsSet(_Envelope, frozen=True, tag="tenure.thresholds", kw_only=Tru
     data: ThresholdsData
 
 
+class Erasure(_Envelope, frozen=True, tag="tenure.erasure", kw_only=True):
+    """``tenure.erasure``: a control event, in the customer's partition: from here on unknown."""
+
+    subject: ClassVar[None] = None
+    data: ErasureData
+
+
 CustomerEvent = Usage | Purchase | Account | Contact | Cost
-Event = CustomerEvent | Tick | ModelActivated | ModelPinned | ThresholdsSet
+Event = CustomerEvent | Tick | ModelActivated | ModelPinned | ThresholdsSet | Erasure
 
 _Decoded = TypeVar("_Decoded")
 

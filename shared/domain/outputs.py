@@ -243,3 +243,8 @@ class DeadLetter(Struct, frozen=True):
     partition: int
     offset: int
     index: int | None
+
+    def key(self, topic: str) -> str:
+        """Return its key in the topic: one of its own, by which it can be taken out again."""
+        index = "" if self.index is None else f"/{self.index}"
+        return f"{topic}/{self.partition}/{self.offset}{index}"

@@ -11,7 +11,7 @@ before the event that moves the partition's time past it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import compress
@@ -25,7 +25,15 @@ from shared.domain import fold, labels, lifecycle, telling
 from shared.domain.batch import Batch, Events, Numbers, columns
 from shared.domain.customer import CustomerTable, Indices
 from shared.domain.emission import EVENT, MODEL, REVIEW, SETTLE, Effects, Emission, Misplaced, Step
-from shared.domain.events import Event, ModelActivated, ModelPinData, ModelPinned, ThresholdsSet
+from shared.domain.erasure import Erased, pseudonym
+from shared.domain.events import (
+    Erasure,
+    Event,
+    ModelActivated,
+    ModelPinData,
+    ModelPinned,
+    ThresholdsSet,
+)
 from shared.domain.features import Millis
 from shared.domain.notes import note
 from shared.domain.outputs import Clock
@@ -41,7 +49,7 @@ _LATE_MS: Final = 60_000
 #: Customers that are scored at once when the model changes: bounds the memory it takes.
 _CHUNK: Final = 65_536
 #: What changes how everybody is seen, so that events before it are taken first.
-_FOR_ALL: Final = frozenset({ModelActivated, ModelPinned, ThresholdsSet})
+_FOR_ALL: Final = frozenset({ModelActivated, ModelPinned, ThresholdsSet, Erasure})
 
 
 @dataclass
@@ -107,9 +115,11 @@ class _Work:
         numbers = self.batch.record
         self.emission.number(partition, lambda n: records[numbers[n]].offset, self.effects)
 
-    def touched(self) -> Indices:
-        """Return the rows that changed, each once."""
-        return np.unique(np.concatenate([np.empty(0, np.intp), *self.changed]))
+    def flush(self, table: CustomerTable) -> None:
+        """Note the states of the rows that changed, each once."""
+        touched = np.unique(np.concatenate([np.empty(0, np.intp), *self.changed]))
+        self.effects.states += table.encode(touched)
+        self.changed.clear()
 
 
 class Partition:
@@ -125,6 +135,8 @@ class Partition:
         Horizons and thresholds.
     table, position, model
         What was restored; none for a new partition.
+    erased
+        Pseudonyms of who was erased before the position.
     rehearsal
         Nobody reads scores or states: return examples alone, which are the same bit for bit.
 
@@ -139,6 +151,7 @@ class Partition:
         position: Position | None = None,
         model: Served | None = None,
         *,
+        erased: Collection[str] = (),
         rehearsal: bool = False,
     ) -> None:
         position = Position() if position is None else position
@@ -157,6 +170,8 @@ class Partition:
             self.table, self._policy, cold_model(policy.horizon_days) if model is None else model
         )
         self._serving = position.serving
+        self._erased = set(erased)
+        self._forgotten = self._forget_again(position.erased)
         self._find_markets()
         self._wheel = Wheel.of(self.table)
 
@@ -178,6 +193,7 @@ class Partition:
             moved=moved,
             serving=self._serving,
             thresholds=self._policy.thresholds,
+            erased=len(self._erased),
         )
 
     def stages(self) -> dict[str, int]:
@@ -209,7 +225,9 @@ class Partition:
             work.effects.clock = Clock(self.number, self.now)
         work.number(self.number)
         if self._scoring.is_read:
-            work.effects.states = self.table.encode(work.touched())
+            work.flush(self.table)
+            work.effects.forget(self._forgotten)
+        self._forgotten = []
         return work.effects
 
     def _leave_out_moved_again(self, batch: Batch) -> None:
@@ -251,6 +269,8 @@ class Partition:
                 self._serve(_pinned(self._serving, event.data), models, number, work)
             elif isinstance(event, ThresholdsSet):
                 self._set_thresholds(event.data)
+            elif isinstance(event, Erasure):
+                self._erase(event, number, work)
         self._take_events(work, start, len(events))
 
     def _take_events(self, work: _Work, first: int, end: int) -> None:
@@ -272,7 +292,8 @@ class Partition:
         unknown = np.flatnonzero(rows < 0)
         if len(unknown):
             added = self._newcomers(work, first, customers, unknown)
-            self._add(added, now)
+            if added:
+                self._add(added, now)
             rows[unknown] = self.table.find_all([customers[n] for n in unknown.tolist()])
         return rows
 
@@ -288,7 +309,10 @@ class Partition:
             elif customer not in found:
                 owner = self._owner(customer)
                 if owner == self.number:
-                    found[customer] = n
+                    if self._is_erased(customer):
+                        self.counts.erased += 1
+                    else:
+                        found[customer] = n
                 else:
                     self.counts.misplaced += 1
                     origin, raw = work.batch.place(first + n), work.batch.original(first + n)
@@ -303,6 +327,38 @@ class Partition:
         rows["review"] = self._scoring.next_review(rows, seen_at)
         self.table.rows[indices] = rows
         self._wheel.add(indices, rows["review"])
+
+    # -- who must not come back
+
+    def _is_erased(self, customer: str) -> bool:
+        return bool(self._erased) and self._pseudonym(customer) in self._erased
+
+    def _pseudonym(self, customer: str) -> str:
+        return pseudonym(self._policy.erasure_key, customer)
+
+    def _erase(self, event: Erasure, number: int, work: _Work) -> None:
+        """Forget a customer, who is unknown from here on; rows that changed may move."""
+        customer, name = event.data.customer, self._pseudonym(event.data.customer)
+        work.flush(self.table)
+        self._remove(customer)
+        self._erased.add(name)
+        offset = work.batch.place(number).offset
+        work.effects.erasures.append(Erased(name, self.number, offset, event.data.at))
+        work.effects.forget([customer])
+
+    def _remove(self, customer: str) -> None:
+        moved = self.table.remove(customer)
+        if moved is not None:
+            self._wheel.add(np.array([moved]), self.table.rows["review"][moved : moved + 1])
+
+    def _forget_again(self, known: int) -> list[str]:
+        """Forget whom a backup brought back: it knows of fewer erasures than there were."""
+        if len(self._erased) == known:
+            return []
+        back = [customer for customer in self.table.ids if self._is_erased(customer)]
+        for customer in back:
+            self.table.remove(customer)
+        return back
 
     # -- in which order
 

@@ -36,6 +36,8 @@ class Policy:
         Where one stage of the lifecycle ends and another begins.
     value_days, discount_rate
         Over how long a customer's future margin is counted, and what a year takes off it.
+    erasure_key
+        Makes the names under which erased customers are remembered.
 
     """
 
@@ -48,6 +50,7 @@ class Policy:
     thresholds: LifecycleThresholds = field(default=LifecycleThresholds(), hash=False)
     value_days: int = 365
     discount_rate: float = 0.1
+    erasure_key: bytes = field(default=b"", repr=False)
 
     @property
     def horizon_days(self) -> float:

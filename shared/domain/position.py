@@ -11,8 +11,8 @@ from shared.domain.thresholds import LifecycleThresholds
 class Counts(Struct):
     """What became of the events of a partition, since the beginning of its log.
 
-    ``accepted = applied + duplicates + dead_letters + misplaced + controls``; late events are
-    among the applied.
+    ``accepted = applied + duplicates + dead_letters + misplaced + controls + erased``; late events
+    are among the applied, and the erased are those of customers who were erased before.
     """
 
     accepted: int = 0
@@ -21,6 +21,7 @@ class Counts(Struct):
     dead_letters: int = 0
     misplaced: int = 0
     controls: int = 0
+    erased: int = 0
     late: int = 0
     snapshots_skipped: int = 0
 
@@ -68,6 +69,8 @@ class Position(Struct, frozen=True):
         Which model is to be served; `model` differs where that one was not to be had.
     thresholds
         Those of the lifecycle that are in force.
+    erased
+        How many customers the partition knows as erased.
 
     """
 
@@ -79,3 +82,4 @@ class Position(Struct, frozen=True):
     moved: dict[int, Identity] = {}  # msgspec copies it
     serving: Serving = Serving()
     thresholds: LifecycleThresholds = LifecycleThresholds()
+    erased: int = 0

@@ -145,7 +145,8 @@ class Scoring:
         if not len(moved):
             return
         plain = zip(
-            step.indices[moved].tolist(), step.now[moved].tolist(), rows["stage"][moved].tolist(),
+            map(self._table.ids.__getitem__, step.indices[moved].tolist()),
+            step.now[moved].tolist(), rows["stage"][moved].tolist(),
             after[moved].tolist(), reason[moved].tolist(), rows["stage_since"][moved].tolist(),
             strict=True,
         )  # fmt: skip
@@ -153,10 +154,11 @@ class Scoring:
         rows["stage_since"][moved] = step.now[moved]
         rows["stage"] = after
 
-    def _transition(self, plain: tuple[int, ...], origin: Identity) -> Transition:
-        index, at, before, after, reason, since = plain
+    @staticmethod
+    def _transition(plain: tuple[Any, ...], origin: Identity) -> Transition:
+        customer, at, before, after, reason, since = plain
         return Transition(
-            customer=self._table.ids[index],
+            customer=customer,
             at=at,
             origin=origin,
             before=lifecycle.STAGES[before],
@@ -197,7 +199,8 @@ class Scoring:
         ]
 
     def _score(self, index: int, cause: Cause, plain: tuple[Any, ...]) -> Make:
-        """Take the profile and the model as they are now: both may change within the batch."""
+        """Take customer, profile and model as they are now: all may change within the batch."""
+        customer = self._table.ids[index]
         profile, version = self._table.profile(index), self.model.version
         (at, risk, features, reasons, forecast, week, month, review, to_come, stage, since, first,
          last, visits, spend, revenue, margin, cost, closed, known) = plain  # fmt: skip
@@ -206,7 +209,7 @@ class Scoring:
         def make(origin: Identity) -> Score:
             p_closed, p_churn, expected_spend, clv = forecast
             return Score(
-                customer=self._table.ids[index],
+                customer=customer,
                 at=at,
                 origin=origin,
                 cause=cause,

@@ -141,6 +141,19 @@ class Standings:
             times.remove(at)
             self.enrolments[customer] = tuple(times)
 
+    def remove(self, customer: str) -> None:
+        """Know nothing of a customer any more."""
+        self.seen.pop(customer, None)
+        self.armings.pop(customer, None)
+        self.enrolments.pop(customer, None)
+        for kept in (self.units, self.deferred):
+            for key in [key for key in kept if key[0] == customer]:
+                del kept[key]
+        self._ends = [each for each in self._ends if each[1] != customer]
+        self._due = [each for each in self._due if each[1] != customer]
+        heapq.heapify(self._ends)
+        heapq.heapify(self._due)
+
     def history(self, customer: str) -> History:
         """Return the enrolments of a customer that caps count."""
         standings = self.armings.get(customer)

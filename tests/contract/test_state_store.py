@@ -19,6 +19,7 @@ from shared.adapters.embedded_kafka import EmbeddedKafka
 from shared.domain.batch import read_batch
 from shared.domain.customer import CustomerTable, describe
 from shared.domain.emission import Effects, Misplaced
+from shared.domain.erasure import pseudonym
 from shared.domain.learner import Learner
 from shared.domain.outputs import (
     Clock,
@@ -34,7 +35,7 @@ from shared.domain.partition import Partition
 from shared.domain.policy import DAY_MS, Policy
 from shared.domain.position import Counts, Position
 from tests.support.cluster import Cluster
-from tests.unit.domain.histories import T0, account, purchase, record, tick, usage
+from tests.unit.domain.histories import T0, account, erasure, purchase, record, tick, usage
 
 PARTITIONS = 2
 
@@ -419,3 +420,50 @@ async def test_an_owner_that_was_shut_out_in_the_middle_of_a_commit_wrote_nothin
     await later[0].close()
     for topic in topics.TOPICS:
         assert cluster.read(topic) == [], topic.name
+
+
+def erased(partition: Partition, customer: str) -> Effects:
+    now = partition.now
+    return partition.apply(read_batch(0, [record(8, [erasure(customer, now)], now)], 300_000), {})
+
+
+async def test_an_erased_customer_is_restored_by_no_later_owner(bench: Bench) -> None:
+    partition, effects = folded()
+    store = await opened(bench)
+    await store.commit([effects], partition.position)
+    await store.commit([erased(partition, "c1")], partition.position)
+    await store.close()
+    store = await bench.stores.open(0)
+    restored = await store.restore()
+    assert described(restored.table) == described(partition.table)
+    assert set(restored.table.ids) == {"c0", "c2"}
+    (known,) = restored.erased
+    assert (known.name, known.partition, known.offset) == (pseudonym(b"", "c1"), 0, 8)
+    assert restored.position.erased == 1
+    await store.close()
+
+
+async def test_the_last_word_on_an_erased_customer_takes_the_score_out(bench: Bench) -> None:
+    partition, effects = folded()
+    store = await opened(bench)
+    gone = erased(partition, "c1")
+    await store.commit([effects, gone], partition.position)
+    told = [one for one in bench.read(topics.CUSTOMER_SCORES) if one.key == b"c1"]
+    assert [one.value is None for one in told][-2:] == [False, True]
+    assert all(one.value for one in bench.read(topics.SCORE_HISTORY))
+    (entry,) = bench.read(topics.ERASURES)
+    assert entry.key == pseudonym(b"", "c1").encode()
+    assert b"c1" not in (entry.value or b"")
+    await store.close()
+
+
+async def test_an_erasure_that_is_killed_half_way_has_not_happened(bench: Bench) -> None:
+    partition, effects = folded()
+    store = await opened(bench)
+    await store.commit([effects], partition.position)
+    before = partition.position
+    await bench.kill_within_commit(store, erased(partition, "c1"), partition.position)
+    store = await bench.stores.open(0)
+    restored = await store.restore()
+    assert (len(restored.table), restored.erased, restored.position) == (3, [], before)
+    await store.close()

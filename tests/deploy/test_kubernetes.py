@@ -249,7 +249,7 @@ def test_no_secret_is_in_the_repository() -> None:
         if "secretKeyRef" in variable["valueFrom"]
     }
     guide = (ROOT / "docs" / "operations.md").read_text()
-    assert wanted == {"model-key", "database-url", "control-salt", "console-secret"}
+    assert wanted == {"model-key", "erasure-key", "database-url", "control-salt", "console-secret"}
     assert all(f"--from-literal={key}=" in guide for key in wanted)
 
 

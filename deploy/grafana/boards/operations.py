@@ -165,7 +165,7 @@ _SCORER_SECTION: Final = Section(
     (
         Panel(
             "Events by outcome",
-            "accepted = applied + duplicates + dead_letters + misplaced + controls; late ones are"
+            "accepted = applied + duplicates + dead_letters + misplaced + controls + erased; late are"
             " among the applied.",
             "eps",
             (

@@ -60,6 +60,7 @@ class _Record(Struct):
     offset: int
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
+    key: bytes | None = None
 
 
 def weigh(changes: int = 100_000, customers: int = 20_000) -> Throughput:

@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from services.campaigner.cli import AsJson, Key, Url, campaigns, open_client, print_tables
+from services.campaigner.cli import (
+    AsJson,
+    Key,
+    Url,
+    campaigns,
+    customer,
+    open_client,
+    print_tables,
+)
 from services.campaigner.cli import table as table_of
 from services.campaigner.cli import time_of as shown
 from shared.domain.errors import TenureError
@@ -72,6 +80,26 @@ def approve(
     with closing(open_client(url, key)) as client:
         client.change(f"campaigns/{name}/approve", version=version)
     typer.echo(f"{name}: version {version} is approved.")
+
+
+@customer.command()
+def erase(
+    customers: Annotated[list[str], typer.Argument(metavar="ID...", help="Customers.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    reason: _Reason = "",
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Erase customers for good: no event, file or backup brings these ids back."""
+    if not yes:
+        typer.confirm(f"Erase {len(customers)} for good? Nobody can take that back", abort=True)
+    with closing(open_client(url, key)) as client:
+        count = client.change("customers/erase", customers=customers, reason=reason)["changed"]
+    typer.echo(
+        f"{count} erased: the state within seconds, what Kafka compacts within a day, "
+        "the logs within 30 days."
+    )
 
 
 @suppression.command()

@@ -1,7 +1,8 @@
 """What people change over HTTP: stop and go, approvals, the suppression list; and the log of it.
 
 Operators stop campaigns, resume one, and suppress customers. Only admins undo what protects
-everybody: they resume all campaigns, approve versions, and take customers off the list.
+everybody: they resume all campaigns, approve versions, and take customers off the list. And only
+they erase customers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pydantic import Field
 
 from services.campaigner.campaign_file import CampaignBook
 from services.campaigner.controls import approval
+from services.campaigner.controls.erasure import Eraser, NotToldError
 from services.campaigner.http import CampaignName, Limit, documented
 from services.campaigner.views import AuditPage, Done, SuppressionPage
 from shared.adapters.access import authorized
@@ -44,6 +46,8 @@ class ControlApi:
         Returns the campaigns in force.
     knows
         Tells whether an API key has a name.
+    eraser
+        Erases customers; without one nobody can be erased.
 
     """
 
@@ -52,7 +56,10 @@ class ControlApi:
         store: ControlStore,
         book: Callable[[], CampaignBook],
         knows: Callable[[str], bool] = lambda _: True,
+        *,
+        eraser: Eraser | None = None,
     ) -> None:
+        self._eraser = eraser
         self._store = store
         self._book = book
         self._knows = knows
@@ -108,6 +115,16 @@ class ControlApi:
         """Take customers off the suppression list."""
         return _done(self._store.unsuppress(customers, _caller(request).name, reason))
 
+    def erase(self, request: Request, customers: Customers, reason: Reason = "") -> Response:
+        """Erase customers for good: their ids are unknown from here on, whatever still comes."""
+        if self._eraser is None:
+            raise ProblemError(503, "This campaigner is not connected to Kafka.")
+        try:
+            self._eraser.erase(customers, _caller(request).name, reason)
+        except NotToldError as error:
+            raise ProblemError(503, str(error), headers={"Retry-After": "5"}) from None
+        return _done(len(set(customers)))
+
     def audit(self, limit: Limit = 100, before: Before = None) -> Response:
         """Return who changed what, and when; the newest first."""
         found = self._store.changes(before, limit)
@@ -148,6 +165,7 @@ def add_controls(app: FastAPI, api: ControlApi, doorkeeper: Doorkeeper) -> None:
         ("/v1/campaigns/{campaign}/approve", api.approve, admin),
         ("/v1/suppressions/add", api.suppress, operator),
         ("/v1/suppressions/remove", api.unsuppress, admin),
+        ("/v1/customers/erase", api.erase, admin),
     ):
         answers = documented(Done)
         app.post(path, dependencies=guard, response_model=None, responses=answers)(change)

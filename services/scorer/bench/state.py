@@ -119,7 +119,7 @@ async def _write(settings: Settings, workload: Workload, progress: Callable[[str
         await writer.restore()
         for first in range(0, len(partition.table), _FLUSH_STATES):
             rows = np.arange(first, min(first + _FLUSH_STATES, len(partition.table)))
-            effects = Effects(states=partition.table.encode(rows))
+            effects = Effects(states=[*partition.table.encode(rows)])
             await writer.commit([effects], partition.position)
         await writer.close()
 

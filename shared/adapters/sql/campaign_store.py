@@ -17,6 +17,7 @@ from shared.adapters.sql.bulk import upsert_rows
 from shared.adapters.sql.campaign_reads import read_score, read_standings
 from shared.adapters.sql.campaign_writes import expire, release, write
 from shared.adapters.sql.engine import reading
+from shared.adapters.sql.erasure_store import forget, forget_all
 from shared.adapters.sql.offer_store import last_known
 from shared.adapters.sql.tables import decisions, outbox, positions
 from shared.domain.budgets import Due
@@ -100,6 +101,11 @@ class CampaignStore:
         with reading(self._engine) as connection:
             return read_standings(connection, self._topic, lease.partition)
 
+    def forget(self, is_erased: Callable[[str], bool]) -> int:
+        """Forget everybody of whom ``is_erased`` is true; return how many there were."""
+        with self._engine.begin() as connection:
+            return forget_all(connection, is_erased)
+
     def latest(self, customer: str) -> Score:
         """Return a known customer's last score."""
         with reading(self._engine) as connection:
@@ -131,6 +137,7 @@ class CampaignStore:
                 self._advance(connection, batch)
             self._hook("advanced")
             write(connection, batches, now)
+            forget(connection, [gone for each in batches for gone in each.erased])
             self._hook("written")
 
     def waiting(self, partitions: Sequence[int], after: int, limit: int) -> list[Waiting]:

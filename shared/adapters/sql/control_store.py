@@ -122,6 +122,12 @@ class ControlStore:
             self._log_customers(connection, by, "unsuppress", gone, reason)
         return len(gone)
 
+    def note_erasure(self, names: list[str], by: str, reason: str) -> None:
+        """Note who asked that customers be erased; ``names`` are such as only we can tell."""
+        with self._changing() as connection:
+            detail = {"reason": reason, "customers": names}
+            self._log(connection, by, "erase", f"{len(names)} customers", detail)
+
     def suppressed(self, after: str = "", limit: int = 1_000) -> list[Suppressed]:
         """Return the suppression list in the order of its customers, from behind one of them."""
         c = suppressions.c

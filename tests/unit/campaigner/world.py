@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Engine, delete, select
 
+from services.campaigner.erased import erased
 from services.campaigner.ports import Hook, Message, no_hook
 from services.campaigner.publisher import Publisher
 from services.campaigner.recall import recall
@@ -32,6 +33,7 @@ class Record(NamedTuple):
     offset: int
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
+    key: bytes | None = None
 
 
 class Written(NamedTuple):
@@ -119,6 +121,7 @@ class World:
             clock=lambda: self.now,
             owner="test",
             recall=partial(recall, self.bus),
+            erased=partial(erased, self.bus),
             hook=self.passed,
         )
         self.publisher = Publisher(

@@ -2,7 +2,16 @@
 
 import pytest
 
-from services.dead_letters.letters import LETTER, NOTE, Entry, Letter, State, note, read
+from services.dead_letters.letters import (
+    LETTER,
+    NOTE,
+    Entry,
+    Letter,
+    State,
+    note,
+    of_customers,
+    read,
+)
 from services.dead_letters.service import UnknownLetterError, chosen, resend
 from services.replay.client import RefusedError, ReplayError
 from shared.adapters.event_files import Bad, Good
@@ -127,3 +136,34 @@ def test_bytes_that_are_no_text_are_shown() -> None:
     assert letter(value=b"a\xff").text == "a\\xff"
     assert letter(partition="1", offset="7", index="2").origin == "customer-events/1@7[2]"
     assert letter(partition="1", offset="7", index="").origin == "customer-events/1@7"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"subject":"b\xc3\xa9la","data":1}',
+        b'{"subject": "b\\u00e9la"',
+        b'[{"x":2},{"data":{},"subject" : "b\xc3\xa9la"}] and more',
+        b'{"kind":"score","customer":"b\xc3\xa9la"}',
+    ],
+)
+def test_letters_about_a_customer_are_found_whatever_else_is_in_them(value: bytes) -> None:
+    about, other = letter(1, value), letter(2, value.replace(b"la", b"lala"))
+    assert of_customers([about, other], ["b\u00e9la", "nobody"]) == [about]
+
+
+def test_an_id_that_is_a_number_is_found_where_it_is_the_subject_alone() -> None:
+    about = letter(1, b'{"subject": 42, "id": "1"}')
+    others = [letter(2, b'{"subject": 421}'), letter(3, b'{"subject": "a", "id": "42"}')]
+    assert of_customers([about, *others], ["42"]) == [about]
+
+
+def test_a_letter_that_was_taken_out_is_gone_and_the_others_stay() -> None:
+    entries = [
+        Entry(1, 0, {}, b"a", "t/0/1"),
+        Entry(2, 0, {}, b"b", "t/0/2"),
+        Entry(3, 0, {}, None, "t/0/1"),
+        Entry(4, 0, {NOTE: "accepted", LETTER: "1"}, b"", "note/1"),
+        Entry(5, 0, {}, None, "unknown"),
+    ]
+    assert {number: each.value for number, each in read(entries).items()} == {2: b"b"}

@@ -17,6 +17,7 @@ from tests.unit.domain.histories import (
     activation,
     contact,
     cost,
+    erasure,
     pin,
     purchase,
     record,
@@ -49,7 +50,17 @@ happenings = st.builds(
         ["purchase"] * 4
         + ["usage", "refund", "closed", "activated", "consent_given", "contact", "cost"]
         + ["recharge", "rated", "complained", *STATUSES]
-        + ["tick", "model", "model", "pin", "unpin", "far", "moved_to_market", "thresholds"]
+        + [
+            "tick",
+            "model",
+            "model",
+            "pin",
+            "unpin",
+            "far",
+            "moved_to_market",
+            "thresholds",
+            "erasure",
+        ]
     ),
     number=st.integers(0, 30),
 )
@@ -79,6 +90,7 @@ def to_event(one: Happening, at: int) -> Json:
         ),
         "pin": lambda: pin(at, one.number + 1, one.number % 4),
         "unpin": lambda: pin(at, one.number + 1, None),
+        "erasure": lambda: erasure(who, at),
         "far": lambda: purchase(who, at + DAY_MS, 1.0, name),
     }
     made = makers.get(one.kind)

@@ -18,6 +18,7 @@ from shared.domain.churn import Scorer
 from shared.domain.customer import CustomerTable
 from shared.domain.dealings import Dealings
 from shared.domain.emission import Effects, Misplaced
+from shared.domain.erasure import Erased
 from shared.domain.hazard import INPUTS, PRIOR, Steps
 from shared.domain.ledger import told
 from shared.domain.logistic import Linear
@@ -73,6 +74,10 @@ def cost(
     return event("cost", at, customer, {"kind": kind, "amount": amount}, name)
 
 
+def erasure(customer: str, at: int = T0) -> Json:
+    return event("erasure", at, None, {"customer": customer, "at": at})
+
+
 def tick(at: int) -> Json:
     return event("tick", at, None, {})
 
@@ -120,6 +125,8 @@ class History:
     """What some records led to: the changelog by key, and all outputs in order."""
 
     changelog: dict[bytes, bytes] = field(default_factory=dict)
+    forgotten: list[str] = field(default_factory=list)
+    erasures: list[Erased] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
@@ -128,7 +135,11 @@ class History:
     refused_models: list[int] = field(default_factory=list)
 
     def add(self, effects: Effects) -> None:
-        self.changelog.update(effects.states)
+        for key, value in effects.states:
+            if value is None:
+                self.changelog.pop(key, None)
+            else:
+                self.changelog[key] = value
         for name in OUTPUTS:
             getattr(self, name).extend(getattr(effects, name))
 
@@ -136,7 +147,10 @@ class History:
         return tuple(getattr(self, name) for name in OUTPUTS)
 
 
-OUTPUTS = ("scores", "transitions", "examples", "letters", "misplaced", "refused_models")
+OUTPUTS = (
+    "scores", "transitions", "examples", "letters", "misplaced", "refused_models", "erasures",
+    "forgotten",
+)  # fmt: skip
 
 
 def partition(
@@ -145,8 +159,10 @@ def partition(
     table: CustomerTable | None = None,
     position: Position | None = None,
     model: Served | None = None,
+    *,
+    erased: Iterable[str] = (),
 ) -> Partition:
-    return Partition(0, owner, policy, table, position, model)
+    return Partition(0, owner, policy, table, position, model, erased=set(erased))
 
 
 def run(
@@ -213,4 +229,4 @@ def restored(changelog: Mapping[bytes, bytes], order: Iterable[bytes]) -> Custom
 
 def balanced(counts: Counts) -> bool:
     parts = counts.applied + counts.duplicates + counts.dead_letters
-    return counts.accepted == parts + counts.misplaced + counts.controls
+    return counts.accepted == parts + counts.misplaced + counts.controls + counts.erased

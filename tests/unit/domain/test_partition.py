@@ -97,6 +97,7 @@ def test_going_on_after_a_restore_equals_never_having_stopped(
         table=restored(before.changelog, keys),
         position=first.position,
         model=first.model,
+        erased={one.name for one in before.erasures},
     )
     after = run(again, records[stop:], models=MODELS)
     assert states(again) == states(never)
