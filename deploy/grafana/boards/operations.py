@@ -165,8 +165,8 @@ _SCORER_SECTION: Final = Section(
     (
         Panel(
             "Events by outcome",
-            "accepted = applied + duplicates + dead_letters + misplaced + controls + erased; late are"
-            " among the applied.",
+            "accepted = applied + duplicates + dead_letters + misplaced + controls + erased; late"
+            " ones are among the applied.",
             "eps",
             (
                 Query(

@@ -50,7 +50,7 @@ def world(memory: Engine) -> World:
 
 def erase(world: World, who: str = WHO) -> None:
     """Do what the scorer does: take the customer out of the log, and note the name."""
-    world.log.append(Record(len(world.log), None, who.encode()))
+    world.log.append(Record(len(world.log), None, key=who.encode()))
     world.bus.send([Message("erasures", who, b"{}", [("ce_id", who)])])
 
 
