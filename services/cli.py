@@ -20,6 +20,7 @@ from services.commands.bench import bench
 from services.commands.dead_letter import dead_letter
 from services.commands.demo import demo
 from services.commands.doctor import doctor
+from services.commands.erasures import erasures
 from services.commands.evaluate import evaluate_file
 from services.commands.flows import flows
 from services.commands.init import init
@@ -50,6 +51,7 @@ app.command()(up)
 app.command()(replay)
 app.command("evaluate")(evaluate_file)
 app.add_typer(customer)
+customer.command()(erasures)
 app.command()(decisions)
 app.command()(base)
 app.command()(flows)

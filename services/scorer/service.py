@@ -207,9 +207,7 @@ class Scorer:
         )  # fmt: skip
         # What the log still holds is met again in its place; what it lost must be known from here.
         stands = max(first, position.offset)
-        erased = {
-            one.name for one in restored.erased if one.partition == number and one.offset < stands
-        }
+        erased = {one.name for one in restored.erased if one.holds(number, stands)}
         return Partition(
             number, self._owner, self._policy, restored.table, position, model, erased=erased
         )

@@ -19,16 +19,21 @@ class Erased(Struct, frozen=True):
     name
         `pseudonym` of the customer.
     partition, offset
-        Where in ``customer-events`` the erasure stands.
+        Where in ``customer-events`` the erasure stands; no partition where it came from another
+        Kafka, and holds in each from the beginning.
     at
         When it was asked for, epoch milliseconds.
 
     """
 
     name: str
-    partition: int
+    partition: int | None
     offset: int
     at: int
+
+    def holds(self, partition: int, offset: int) -> bool:
+        """Tell whether a partition that goes on from an offset must know it beforehand."""
+        return self.partition is None or (self.partition == partition and self.offset < offset)
 
 
 def pseudonym(key: bytes, customer: str) -> str:

@@ -26,6 +26,8 @@ def slug(heading: str) -> str:
 @EACH
 def test_links_lead_somewhere(guide: Path) -> None:
     for target in re.findall(r"\]\(([^)#]*#?[^)]*)\)", guide.read_text()):
+        if "://" in target:  # nothing here asks the network
+            continue
         path, _, anchor = target.partition("#")
         file = (guide.parent / path).resolve() if path else guide
         assert file.exists(), target

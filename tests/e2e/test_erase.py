@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,13 +18,16 @@ import pytest
 from aiokafka import TopicPartition
 from kafka import KafkaProducer
 
+from services.commands.erasures import read_file
 from services.dead_letters.box import LetterBox
 from services.scorer.records import StateReader
-from services.scorer.state_store import read_to_end
+from services.scorer.state_store import KafkaPartitionStore, read_to_end
 from services.standalone.stack import Stack, environment, throwaway
 from shared.adapters.embedded_kafka import EmbeddedKafka
 from shared.adapters.event_log import customer_partition
+from shared.adapters.kafka_admin import topic_admin
 from shared.domain.erasure import pseudonym
+from shared.settings import Settings
 from tests.ingest_events import STRUCTURED, event
 from tests.waiting import until
 
@@ -40,7 +44,7 @@ def of(customer: str, number: int) -> dict[str, Any]:
 
 
 async def test_an_erased_customer_is_gone_and_does_not_come_back(
-    kafka: EmbeddedKafka, prefix: str
+    kafka: EmbeddedKafka, prefix: str, tmp_path: Path
 ) -> None:
     place = throwaway(
         topic_prefix=prefix, partitions=PARTITIONS, kafka_bootstrap_servers=kafka.bootstrap_servers
@@ -63,6 +67,27 @@ async def test_an_erased_customer_is_gone_and_does_not_come_back(
         counts = counted(stack)
         settled = ("applied", "duplicates", "dead_letters", "misplaced", "controls", "erased")
         assert counts["accepted"] == sum(counts[name] for name in settled)
+        names = tmp_path / "erasures.ndjson"
+        names.write_text(tenure(stack, "customer", "erasures"))
+    await another_kafka_knows(kafka, f"{prefix}-anew", names)
+
+
+async def another_kafka_knows(kafka: EmbeddedKafka, prefix: str, names: Path) -> None:
+    """Make new topics, give them who is erased, and look what scorers know."""
+    settings = Settings(
+        topic_prefix=prefix, partitions=PARTITIONS, kafka_bootstrap_servers=kafka.bootstrap_servers
+    )
+    with topic_admin(settings) as admin:
+        admin.ensure()
+    (known,) = read_file(names)
+    said = run(environment(settings), "customer", "erasures", "--load", str(names))
+    assert said.startswith("1 loaded")
+    for number in range(PARTITIONS):
+        store = KafkaPartitionStore(settings, number)
+        restored = await store.restore()
+        await store.close()
+        (again,) = restored.erased
+        assert (again.name, again.holds(number, 0)) == (known.name, True)
 
 
 async def nothing_is_left(stack: Stack) -> None:
@@ -117,9 +142,13 @@ def counted(stack: Stack) -> Counter[str]:
 
 
 def tenure(stack: Stack, *arguments: str) -> str:
+    return run(environment(stack.settings), *arguments)
+
+
+def run(variables: dict[str, str], *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", "from services.cli import main; main()", *arguments],
-        env=os.environ | environment(stack.settings),
+        env=os.environ | variables,
         stdout=subprocess.PIPE,
         check=True,
         text=True,
