@@ -26,6 +26,7 @@ from tests.unit.domain.histories import (
     Json,
     account,
     activation,
+    live,
     partition,
     purchase,
     record,
@@ -362,3 +363,17 @@ def test_every_snapshot_finds_a_place(horizon: int, cadence: int, every: int) ->
     assert {b - a for a, b in pairwise(learned)} == {cadence * DAY_MS}
     assert {b - a for a, b in pairwise(measured)} == {every * cadence * DAY_MS}
     assert set(measured) <= set(learned)
+
+
+def test_no_label_is_taken_of_whoever_pauses() -> None:
+    began, ended = T0 + 15 * DAY_MS, T0 + 75 * DAY_MS
+    events = [
+        purchase("a", T0),
+        account("a", began, "paused"),
+        account("a", ended, "activated"),
+        tick(T0 + 200 * DAY_MS),
+    ]
+    taken = {one.at for one in run(partition(), live(events)).examples}
+    assert [at for at in taken if began < at < ended] == []
+    assert [at for at in taken if at < began]
+    assert [at for at in taken if at > ended]
