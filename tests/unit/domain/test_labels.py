@@ -74,6 +74,9 @@ def marks(customer: str, start: int, end: int) -> Iterable[tuple[int, bool]]:
 MEASURED_EVERY = {1: 1, 5: 2, 8: 1, 14: 1, 30: 1}
 
 
+STATES = {"closed", "activated"}
+
+
 def oracle(arrivals: list[Arrival], cadence: int = POLICY.cadence_days) -> list[Label]:
     """Say plainly which labels a partition that heard of this must have given."""
     found = []
@@ -93,8 +96,9 @@ def oracle(arrivals: list[Arrival], cadence: int = POLICY.cadence_days) -> list[
             if pending and pending[0] + RIPE <= mark:
                 found.append(label(mine, pending.pop(0), mark, HORIZON))
             heard = [arrival for arrival in mine if arrival.now < mark]
-            states = [one.kind for one in heard if one.kind in {"closed", "activated"}]
-            is_open = not states or states[-1] != "closed"
+            # By event time; whoever closes and opens an account at one instant has one.
+            states = [(one.at, one.kind == "activated") for one in heard if one.kind in STATES]
+            is_open = not states or max(states)[1]
             turn = (mark // DAY_MS + number // 96) % cadence == 0
             if turn and is_open and len(pending) < PENDING:
                 pending.append(mark)
