@@ -67,7 +67,12 @@ def test_all_is_well(kafka: EmbeddedKafka, prefix: str, tmp_path: Path, examine:
         "campaigns: [{name: a, state: draft, trigger: {risk_over: 0.6}, channel: c, offer: o}]"
     )
     settings = deployed(
-        kafka, prefix, database_url=url, model_key="k" * 16, campaigns_file="campaigns.yaml"
+        kafka,
+        prefix,
+        database_url=url,
+        model_key="k" * 16,
+        erasure_key="e" * 16,
+        campaigns_file="campaigns.yaml",
     )
     open_database(url).dispose()
     found, code = examine(**settings)
@@ -99,6 +104,7 @@ def test_what_is_wrong_has_a_remedy(
     assert "line 1" in found["campaigns"]["text"]
     assert "tenure keys create" in found["ingest's API keys"]["remedy"]
     assert found["model key"]["outcome"] == "warning"
+    assert found["erasure key"]["outcome"] == "warning"
     assert all(found[name]["remedy"] for name in wrong)
 
 
