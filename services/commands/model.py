@@ -16,8 +16,8 @@ from rich.table import Table
 from services.commands.scorer_status import ScorerUnreachableError, partitions_of
 from shared.domain.errors import TenureError
 from shared.domain.evaluation import Prequential
-from shared.domain.events import ModelPinData, ModelPinned
 from shared.domain.learner import Snapshot
+from shared.schemas.control_events import pin_event
 from shared.settings import Settings, load_settings
 
 app = typer.Typer(help="List the churn model's versions, and choose one.", no_args_is_help=True)
@@ -27,8 +27,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 Version = Annotated[int, typer.Argument(help="A version; 0 is the heuristic.", min=0)]
 Reason = Annotated[str, typer.Option(help="Why; kept in the log.")]
 
-#: A partition whose history is being replayed is behind the clock; its time must stay there.
-_MOVES_NOTHING = datetime(1970, 1, 2, tzinfo=UTC)
+#: Of control events.
+SOURCE = "tenure/cli"
 
 
 class NoSuchModelError(TenureError):
@@ -96,19 +96,6 @@ def unpin(*, reason: Reason = "") -> None:
     typer.echo(f"The log of {told} partitions says so: the newest version is served again.")
 
 
-def control_event(version: int | None, at: int, reason: str) -> bytes:
-    """Return the control event that pins a version, or with None ends that."""
-    return msgspec.json.encode(
-        ModelPinned(
-            specversion="1.0",
-            id=f"pin/{at}",
-            source="tenure/cli",
-            time=_MOVES_NOTHING,
-            data=ModelPinData(at, version, getpass.getuser(), reason),
-        )
-    )
-
-
 def _pin(version: int, reason: str) -> None:
     if version:
         _wanted(_snapshots(load_settings()), version)
@@ -123,7 +110,8 @@ def _tell(version: int | None, reason: str) -> int:
     from shared.adapters.control_log import tell_every_partition
 
     at = time.time_ns() // 1_000_000
-    return asyncio.run(tell_every_partition(load_settings(), control_event(version, at, reason)))
+    event = pin_event(version, at, getpass.getuser(), reason, SOURCE)
+    return asyncio.run(tell_every_partition(load_settings(), event))
 
 
 def _snapshots(settings: Settings) -> dict[int, Snapshot]:

@@ -16,14 +16,11 @@ from rich.table import Table
 
 from services.commands.scorer_status import partitions_of
 from services.commands.thresholds_file import read_thresholds
-from shared.domain.events import ThresholdsData, ThresholdsSet
 from shared.domain.thresholds import LifecycleThresholds, Thresholds
+from shared.schemas.control_events import thresholds_event
 from shared.settings import load_settings
 
 app = typer.Typer(help="Show and set where the stages of the lifecycle end.", no_args_is_help=True)
-
-#: A partition whose history is being replayed is behind the clock; its time must stay there.
-_MOVES_NOTHING = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 @app.command()
@@ -41,7 +38,8 @@ def apply(
         return
     from shared.adapters.control_log import tell_every_partition
 
-    told = asyncio.run(tell_every_partition(load_settings(), control_event(thresholds, reason)))
+    event = thresholds_event(thresholds, getpass.getuser(), reason, "tenure/cli")
+    told = asyncio.run(tell_every_partition(load_settings(), event))
     typer.echo(
         f"Version {now} is in the log of {told} partitions. A customer's stage follows with the "
         "next event, or within a day."
@@ -69,25 +67,6 @@ def show(
     _print(newest)
     if behind:
         typer.echo(f"Not there yet: partitions {', '.join(behind)}")
-
-
-def control_event(thresholds: LifecycleThresholds, reason: str) -> bytes:
-    """Return the control event that sets thresholds; their version says when."""
-    return msgspec.json.encode(
-        ThresholdsSet(
-            specversion="1.0",
-            id=f"thresholds/{thresholds.version}",
-            source="tenure/cli",
-            time=_MOVES_NOTHING,
-            data=ThresholdsData(
-                thresholds.version,
-                thresholds.default,
-                thresholds.markets,
-                by=getpass.getuser(),
-                reason=reason,
-            ),
-        )
-    )
 
 
 def in_force(partitions: dict[str, dict[str, Any]]) -> dict[str, LifecycleThresholds]:

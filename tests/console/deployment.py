@@ -104,6 +104,10 @@ class Deployment:
         return f"http://127.0.0.1:{self.settings.campaigner_port}"
 
     @property
+    def scorer(self) -> str:
+        return f"http://127.0.0.1:{self.settings.scorer_port}"
+
+    @property
     def console(self) -> str:
         return f"{self.operator}/console"
 

@@ -9,22 +9,22 @@ from services.commands.model import (
     _summary,
     _use,
     _wanted,
-    control_event,
 )
 from shared.domain.events import ModelPinned, decode_event
+from shared.schemas.control_events import pin_event
 from tests.unit.schemas.test_snapshots import snapshot
 
 SERVED = {"0": {"version": 1, "pinned": 1}, "1": {"version": 2, "pinned": None}}
 
 
 def test_the_control_event_says_which_by_whom_and_why() -> None:
-    told = decode_event(control_event(3, 17, "it learned from wrong events"))
+    told = decode_event(pin_event(3, 17, "eve", "it learned from wrong events", "tests"))
     assert isinstance(told, ModelPinned)
     assert (told.data.version, told.data.at) == (3, 17)
     assert told.data.reason == "it learned from wrong events"
-    assert told.data.by
+    assert told.data.by == "eve"
     assert told.time.year == 1970  # moves no partition's time
-    ended = decode_event(control_event(None, 18, ""))
+    ended = decode_event(pin_event(None, 18, "eve", "", "tests"))
     assert isinstance(ended, ModelPinned)
     assert ended.data.version is None
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from services.commands.thresholds import control_event, in_force
+from services.commands.thresholds import in_force
 from services.commands.thresholds_file import ThresholdsFileError, read_thresholds
 from shared.domain.batch import Record
 from shared.domain.events import ThresholdsSet, decode_event
 from shared.domain.thresholds import Thresholds
+from shared.schemas.control_events import thresholds_event
 from tests.unit.domain.histories import T0, live, partition, purchase, run
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "examples" / "thresholds.yaml"
@@ -70,13 +71,16 @@ def test_a_market_that_contradicts_the_default_is_refused(tmp_path: Path) -> Non
 
 
 def test_the_control_event_sets_them_and_moves_no_time() -> None:
-    told = decode_event(control_event(read_thresholds(EXAMPLE, T0), "a trial"))
+    told = decode_event(thresholds_event(read_thresholds(EXAMPLE, T0), "eve", "a trial", "tests"))
     assert isinstance(told, ThresholdsSet)
     assert (told.data.reason, told.data.version) == ("a trial", T0)
     target = partition()
     run(target, live([purchase("a", T0)]))
     now = target.now
-    run(target, [Record(1, T0 + 999, control_event(read_thresholds(EXAMPLE, T0), ""))])
+    run(
+        target,
+        [Record(1, T0 + 999, thresholds_event(read_thresholds(EXAMPLE, T0), "eve", "", "tests"))],
+    )
     assert target.now == now
     assert target.position.thresholds.markets.keys() == {"GB", "PREPAID-ES"}
 

@@ -6,14 +6,16 @@ from typing import Final
 
 from nicegui import ui
 
-from services.campaigner.console import charts
+from services.campaigner.console import acts, charts
+from services.campaigner.console.dialogs import ask_reason
 from services.campaigner.console.frame import Visit, frame
 from services.campaigner.console.kept import Answer
 from services.campaigner.console.questions.fleet import Fleet
 from services.campaigner.console.questions.model import Quality, shown
 from services.campaigner.console.questions.words import count, day, moment
 from services.campaigner.console.state import Console
-from services.campaigner.console.widgets import Cell, Chart, Figure, Table, card
+from services.campaigner.console.widgets import Cell, Chart, Figure, Table, Text, button, card
+from shared.adapters.api_keys import Caller
 
 _FEW: Final = (
     "No labels yet. A prediction is measured once its horizon has passed; "
@@ -65,6 +67,34 @@ class _Model:
                     ("version#", "published (UTC)@", "labels learned#", "up to@", "signature"),
                     "None yet: the stated heuristic is served until the model shows a lower loss.",
                 )
+
+                if visit.may("administer"):
+                    self._choice()
+
+    def _choice(self) -> None:
+        self._chosen = ui.number("Version to serve", value=0, min=0, precision=0).props(
+            "outlined dense"
+        )
+        Text("p", "0 is the stated heuristic.", "note")
+        with ui.element("div").classes("buttons"):
+            button("Serve this version", lambda: self._ask(int(self._chosen.value or 0)))
+            button("Serve the newest", lambda: self._ask(None))
+
+    def _ask(self, version: int | None) -> None:
+        parts = self._visit.console.parts
+
+        async def serve(caller: Caller, reason: str) -> str:
+            return await acts.pin(parts, version, caller, reason)
+
+        if version is None:
+            title, text = "Serve the newest version?", "And each that the trainer publishes."
+        else:
+            title = f"Serve version {version}?"
+            text = (
+                "Until somebody asks for the newest again, whatever the trainer publishes. "
+                "A scorer that cannot trust that version goes on with the one that it has."
+            )
+        ask_reason(self._visit, "administer", serve, title=title, text=text, do="Serve it")
 
     async def refresh(self) -> None:
         """Show how good it is by now."""
