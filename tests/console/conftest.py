@@ -16,7 +16,7 @@ ARTEFACTS = Path(__file__).parents[2] / "test-artefacts" / "console"
 SIZE = {"width": 1366, "height": 860}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployment(
     kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
@@ -25,7 +25,8 @@ def deployment(
         yield found
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps this thread's event loop running: it must end before other tests want their own.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     pytest.importorskip("nicegui", reason="needs the extra `console`")
     playwright = pytest.importorskip("playwright.sync_api")
