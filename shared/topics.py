@@ -8,7 +8,11 @@ from typing import Final
 _DAY_MS: Final = 24 * 3600 * 1000
 #: After this at the latest what was replaced, or taken out, leaves a compacted topic: erasing a
 #: customer takes a day at most.
-_COMPACTED_WITHIN: Final = {"max.compaction.lag.ms": str(_DAY_MS // 2)}
+_COMPACTED_WITHIN: Final = {
+    "max.compaction.lag.ms": str(_DAY_MS // 2),
+    # A tombstone's key is the customer's id: it is to be gone within the same day.
+    "delete.retention.ms": str(_DAY_MS // 3),
+}
 
 #: Largest record of ``customer-events``, in bytes.
 LARGEST_EVENTS_BYTES: Final = 4 * 1024 * 1024
