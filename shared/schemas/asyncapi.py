@@ -11,7 +11,7 @@ from shared.topics import Topic
 #: Of the contracts, not of the code: a reader that understands 1.x understands every 1.y.
 CONTRACT_VERSION: Final = "1.0.0"
 _BINDING: Final = "0.5.0"
-_INTEGERS: Final = frozenset({"retention.ms", "max.message.bytes"})
+_INTEGERS: Final = frozenset({"retention.ms", "delete.retention.ms", "max.message.bytes"})
 
 
 def asyncapi() -> Schema:
