@@ -13,30 +13,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import compress
 from operator import attrgetter, or_
 from typing import Final
 
 import numpy as np
-from msgspec import structs
 
 from shared.domain import fold, labels, lifecycle, telling
 from shared.domain.batch import Batch, Events, Numbers, columns
 from shared.domain.customer import CustomerTable, Indices
-from shared.domain.emission import EVENT, MODEL, REVIEW, SETTLE, Effects, Emission, Misplaced, Step
+from shared.domain.emission import EVENT, MODEL, REVIEW, SETTLE, Effects, Misplaced, Step
 from shared.domain.erasure import Erased, pseudonym
 from shared.domain.events import (
     Erasure,
     Event,
     ModelActivated,
-    ModelPinData,
     ModelPinned,
     ThresholdsSet,
 )
 from shared.domain.features import Millis
 from shared.domain.notes import note
 from shared.domain.outputs import Clock
+from shared.domain.partition_work import Run, Steps, Work
 from shared.domain.policy import SLOT_MS, Policy
 from shared.domain.position import Counts, Position, Serving
 from shared.domain.rehearsal import Rehearsal
@@ -50,76 +49,6 @@ _LATE_MS: Final = 60_000
 _CHUNK: Final = 65_536
 #: What changes how everybody is seen, so that events before it are taken first.
 _FOR_ALL: Final = frozenset({ModelActivated, ModelPinned, ThresholdsSet, Erasure})
-
-
-@dataclass
-class _Steps:
-    """The steps that are still to be taken, one entry per customer.
-
-    ``order[start:end]`` are the places of a customer's events within the run.
-    """
-
-    rows: Indices
-    start: Numbers
-    end: Numbers
-    order: Numbers
-
-
-@dataclass
-class _Run:
-    """Some events in a row, between two changes of the model.
-
-    Attributes
-    ----------
-    first
-        Number of the first event within the batch.
-    events, columns
-        The n events, and the fold's view of them (n,).
-    now
-        (n,) the partition's time after each event.
-
-    """
-
-    first: int
-    events: list[Event]
-    columns: Events
-    now: Millis
-
-
-@dataclass
-class _Work:
-    """What a batch is turned into.
-
-    Attributes
-    ----------
-    now
-        (n,) the partition's time after each event.
-    at_once
-        (n,) which events show in a score at once.
-    marks
-        (n,) at which of them those are told of that were left out.
-
-    """
-
-    batch: Batch
-    effects: Effects
-    now: Millis
-    at_once: Mask
-    marks: Mask
-    emission: Emission = field(default_factory=Emission)
-    changed: list[Indices] = field(default_factory=list)
-
-    def number(self, partition: int) -> None:
-        """Give the outputs their identities."""
-        records = self.batch.records
-        numbers = self.batch.record
-        self.emission.number(partition, lambda n: records[numbers[n]].offset, self.effects)
-
-    def flush(self, table: CustomerTable) -> None:
-        """Note the states of the rows that changed, each once."""
-        touched = np.unique(np.concatenate([np.empty(0, np.intp), *self.changed]))
-        self.effects.states += table.encode(touched)
-        self.changed.clear()
 
 
 class Partition:
@@ -243,7 +172,7 @@ class Partition:
         if again:
             self.counts.duplicates += batch.leave_out(again)
 
-    def _work(self, batch: Batch) -> _Work:
+    def _work(self, batch: Batch) -> Work:
         """Tell each event's time, never back and never ahead of the append, and who is told."""
         appended = batch.appended()
         now = np.maximum.accumulate(np.maximum(np.minimum(batch.at, appended), self.now))
@@ -251,9 +180,9 @@ class Partition:
         if len(now) and self._scoring.is_read:
             marks = telling.marks(now, appended, self.now)
             at_once, self._busy = telling.told_at_once(now, appended, self.now, self._busy)
-        return _Work(batch, Effects(letters=batch.letters), now, at_once, marks)
+        return Work(batch, Effects(letters=batch.letters), now, at_once, marks)
 
-    def _take_in(self, work: _Work, models: Mapping[int, Served]) -> None:
+    def _take_in(self, work: Work, models: Mapping[int, Served]) -> None:
         """Take in a batch's events, cut where all customers may be scored."""
         start, events, marked = 0, work.batch.events, work.marks.tolist()
         for_all = [type(event) in _FOR_ALL for event in events]
@@ -264,16 +193,16 @@ class Partition:
                 self._tell_untold(number, work)
             event = events[number]
             if isinstance(event, ModelActivated):
-                self._serve(_activated(self._serving, event.data.version), models, number, work)
+                self._serve(self._serving.activated(event.data.version), models, number, work)
             elif isinstance(event, ModelPinned):
-                self._serve(_pinned(self._serving, event.data), models, number, work)
+                self._serve(self._serving.told(event.data), models, number, work)
             elif isinstance(event, ThresholdsSet):
                 self._set_thresholds(event.data)
             elif isinstance(event, Erasure):
                 self._erase(event, number, work)
         self._take_events(work, start, len(events))
 
-    def _take_events(self, work: _Work, first: int, end: int) -> None:
+    def _take_events(self, work: Work, first: int, end: int) -> None:
         """Take the steps of the events numbered ``first`` to ``end``, and of time."""
         if first == end:
             return
@@ -281,11 +210,11 @@ class Partition:
         view = columns(events, work.batch.at[first:end], self._policy.default_margin)
         rows = self._rows(work, first, events, now)
         self.now = int(now[-1])
-        self._take(self._steps(rows), _Run(first, events, view, now), work)
+        self._take(self._steps(rows), Run(first, events, view, now), work)
 
     # -- whose events they are
 
-    def _rows(self, work: _Work, first: int, events: list[Event], now: Millis) -> Indices:
+    def _rows(self, work: Work, first: int, events: list[Event], now: Millis) -> Indices:
         """Find or add the row of each event's customer; -1 for an event without one here."""
         customers = [event.subject for event in events]
         rows = self.table.find_all(customers)
@@ -298,7 +227,7 @@ class Partition:
         return rows
 
     def _newcomers(
-        self, work: _Work, first: int, customers: list[str | None], unknown: Indices
+        self, work: Work, first: int, customers: list[str | None], unknown: Indices
     ) -> dict[str, int]:
         """Tell newcomers, with the place of their first event, from what is none of ours."""
         found: dict[str, int] = {}
@@ -336,7 +265,7 @@ class Partition:
     def _pseudonym(self, customer: str) -> str:
         return pseudonym(self._policy.erasure_key, customer)
 
-    def _erase(self, event: Erasure, number: int, work: _Work) -> None:
+    def _erase(self, event: Erasure, number: int, work: Work) -> None:
         """Forget a customer, who is unknown from here on; rows that changed may move."""
         customer, name = event.data.customer, self._pseudonym(event.data.customer)
         work.flush(self.table)
@@ -362,14 +291,14 @@ class Partition:
 
     # -- in which order
 
-    def _steps(self, rows: Indices) -> _Steps:
+    def _steps(self, rows: Indices) -> Steps:
         """Gather the customers that have an event, or a review due by now."""
         mine = np.flatnonzero(rows >= 0)
         order = mine[np.argsort(rows[mine], kind="stable")]
         touched, start, count = np.unique(rows[order], return_index=True, return_counts=True)
         due = self._due(touched)
         none = np.zeros(len(due), np.int64)
-        return _Steps(
+        return Steps(
             rows=np.concatenate([touched, due]),
             start=np.concatenate([start, none]),
             end=np.concatenate([start + count, none]),
@@ -383,7 +312,7 @@ class Partition:
             return np.empty(0, np.intp)
         return np.setdiff1d(self._wheel.take(slot, self.table), touched, assume_unique=True)
 
-    def _take(self, steps: _Steps, run: _Run, work: _Work) -> None:
+    def _take(self, steps: Steps, run: Run, work: Work) -> None:
         """Take one step of each customer at a time until none is left."""
         while len(steps.rows):
             waiting = steps.start < steps.end
@@ -401,7 +330,7 @@ class Partition:
 
     # -- an event
 
-    def _fold(self, indices: Indices, numbers: Numbers, run: _Run, work: _Work) -> None:
+    def _fold(self, indices: Indices, numbers: Numbers, run: Run, work: Work) -> None:
         """Fold one event of each customer, ``numbers`` (n,) of the run."""
         if not len(indices):
             return
@@ -434,13 +363,13 @@ class Partition:
         step.rows["review"][sooner] = review[sooner]
         self._wheel.add(step.indices[sooner], review[sooner])
 
-    def _put_back(self, step: Step, work: _Work) -> None:
+    def _put_back(self, step: Step, work: Work) -> None:
         self.table.rows[step.indices] = step.rows
         work.changed.append(step.indices)
 
     # -- time
 
-    def _review(self, indices: Indices, run: _Run, work: _Work) -> None:
+    def _review(self, indices: Indices, run: Run, work: Work) -> None:
         """Ripen a label, take a snapshot, age the stage; at the time of each row's own mark."""
         if not len(indices):
             return
@@ -457,14 +386,14 @@ class Partition:
 
     # -- all customers
 
-    def _tell_untold(self, number: int, work: _Work) -> None:
+    def _tell_untold(self, number: int, work: Work) -> None:
         """Emit the scores of those to whom something happened since their last one."""
         untold = np.flatnonzero(self.table.rows["untold"][: len(self.table)])
         for indices in _chunks(untold):
             self._rescore(indices, np.ones(len(indices), np.bool_), SETTLE, number, work)
 
     def _serve(
-        self, serving: Serving, models: Mapping[int, Served], number: int, work: _Work
+        self, serving: Serving, models: Mapping[int, Served], number: int, work: Work
     ) -> None:
         """Serve another model: first bring every score up to date under the former one.
 
@@ -504,7 +433,7 @@ class Partition:
         return models.get(version) if version else cold_model(self._policy.horizon_days)
 
     def _rescore(
-        self, indices: Indices, told: Mask | None, phase: int, number: int, work: _Work
+        self, indices: Indices, told: Mask | None, phase: int, number: int, work: Work
     ) -> None:
         now, events = np.full(len(indices), self.now), np.full(len(indices), number)
         rows = self.table.rows[indices]
@@ -512,16 +441,6 @@ class Partition:
         sent = self._scoring.rescore(step, told)
         self.table.rows[indices[sent]] = rows[sent]
         work.changed.append(indices[sent])
-
-
-def _activated(serving: Serving, version: int) -> Serving:
-    return structs.replace(serving, newest=max(version, serving.newest))
-
-
-def _pinned(serving: Serving, told: ModelPinData) -> Serving:
-    if told.at <= serving.pinned_at:
-        return serving
-    return Serving(serving.newest, told.version, told.at)
 
 
 def _chunks(indices: Indices) -> Iterator[Indices]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
+from shared.domain.events import ModelPinData
 from shared.domain.outputs import Identity
 from shared.domain.thresholds import LifecycleThresholds
 
@@ -46,6 +48,14 @@ class Serving(Struct, frozen=True):
     def version(self) -> int:
         """The version that is to be served."""
         return self.newest if self.pinned is None else self.pinned
+
+    def activated(self, version: int) -> Serving:
+        """Return this once the trainer has activated a version, in whatever order."""
+        return replace(self, newest=max(version, self.newest))
+
+    def told(self, pin: ModelPinData) -> Serving:
+        """Return this once a person has said something; what was said before counts no more."""
+        return Serving(self.newest, pin.version, pin.at) if pin.at > self.pinned_at else self
 
 
 class Position(Struct, frozen=True):
