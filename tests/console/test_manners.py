@@ -44,6 +44,7 @@ def test_the_keyboard_alone_is_enough(visit: Visit, deployment: Deployment) -> N
     page.keyboard.type("by keyboard")
     page.keyboard.press("Enter")
     wait_for(lambda: "by keyboard" in str(held(deployment)))
+    page.get_by_role("dialog").wait_for(state="detached")
     page.get_by_role("button", name="Resume").press("Enter")
     page.get_by_label("Reason").press("Enter")
     wait_for(lambda: held(deployment) is None)
