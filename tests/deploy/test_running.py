@@ -40,13 +40,15 @@ _ids = count()
 def configuration(folder: Path) -> Path:
     """Copy the deployment's, with what makes everything happen that an alert looks at.
 
-    A campaign that history fires, or no trigger would leave; a budget; a webhook.
+    A campaign that history fires, or no trigger would leave; a budget; two offers; a webhook.
     """
     copy = shutil.copytree(DEPLOY / "compose", folder / "configuration")
     campaigns = copy / "campaigns.yaml"
     text = campaigns.read_text()
     assert "valid_for: 1h" in text
     text = text.replace("valid_for: 1h", "valid_for: 3660d")
+    assert "offer: retention" in text
+    text = text.replace("offer: retention", "offers: {choices: [{name: less}, {name: more}]}")
     campaigns.write_text(f"{text}    cost_per_contact: 1\n    budget: {{in_all: 1000000}}\n")
     secret = copy / "secret"
     secret.write_text("whsec_" + b64encode(bytes(32)).decode())
