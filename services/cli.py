@@ -15,6 +15,7 @@ import typer
 
 from services.campaigner.base_cli import base
 from services.campaigner.cli import campaigns, customer, decisions
+from services.campaigner.cohorts_cli import cohorts, referrers, sources
 from services.campaigner.controls.cli import audit, suppression
 from services.commands.bench import bench
 from services.commands.dead_letter import dead_letter
@@ -54,6 +55,9 @@ app.add_typer(customer)
 customer.command()(erasures)
 app.command()(decisions)
 app.command()(base)
+app.command()(cohorts)
+app.command()(sources)
+app.command()(referrers)
 app.command()(flows)
 app.add_typer(campaigns)
 app.add_typer(suppression)

@@ -17,9 +17,12 @@ from services.campaigner.views import (
     BasePage,
     CampaignPage,
     CampaignView,
+    CohortPage,
     DecisionPage,
     Done,
     Problem,
+    ReferrerPage,
+    SourcePage,
     StagePage,
     SuppressionPage,
 )
@@ -29,9 +32,11 @@ from shared.adapters.api_keys import Doorkeeper
 from shared.adapters.health import Health, health_routes
 from shared.adapters.http import PROBLEM_HANDLERS, ProblemError, problem_response
 from shared.adapters.sql.campaign_queries import CampaignQueries, StoredDecision
+from shared.domain.acquisition import referrers, sources
 from shared.domain.base_report import By, group
 from shared.domain.campaign_outputs import Outcome
 from shared.domain.campaign_report import CampaignReport, report_on, reports_on
+from shared.domain.cohorts import CohortBy, cohorts
 from shared.domain.controls import ALL, UNCONTROLLED, Controls
 from shared.domain.outputs import Score
 
@@ -39,12 +44,13 @@ _MOST: Final = 1_000
 _SCHEMAS: Final = "#/components/schemas/{name}"
 _ANSWERS: Final = (
     Score, StoredDecision, DecisionPage, CampaignPage, CampaignReport, StagePage, Problem,
-    SuppressionPage, AuditPage, Done, BasePage,
+    SuppressionPage, AuditPage, Done, BasePage, CohortPage, SourcePage, ReferrerPage,
 )  # fmt: skip
 
 CustomerId = Annotated[str, Path(description="As in the events")]
 CampaignName = Annotated[str, Path(description="As in the campaign file")]
 DecisionId = Annotated[str, Path(description="Also the id of the trigger")]
+CohortsBy = Annotated[CohortBy, Query(description="What the customers of a cohort share")]
 GroupedBy = Annotated[By, Query(description="What the customers of a group have in common")]
 Limit = Annotated[int, Query(ge=1, le=_MOST, description="At most so many")]
 After = Annotated[str | None, Query(description="`next` of the page before")]
@@ -139,6 +145,20 @@ class Api:
         """Return the base in groups: customers, revenue, margin, cost, spend and value to come."""
         return _json(BasePage(by, group(self._queries.members(), by)))
 
+    def cohorts(self, by: CohortsBy = "month") -> Response:
+        """Return how many of those acquired together are still active, by months since."""
+        at = self._queries.now()
+        return _json(CohortPage(by, at, cohorts(self._queries.acquired(), by, at)))
+
+    def sources(self) -> Response:
+        """Return what acquisition sources cost and brought: conversion, trials, CAC, payback."""
+        at = self._queries.now()
+        return _json(SourcePage(at, sources(self._queries.acquired(), at)))
+
+    def referrers(self, limit: Limit = 100) -> Response:
+        """Return who brought whom, by how many of these paid for something."""
+        return _json(ReferrerPage(referrers(self._queries.acquired(), limit)))
+
     def _page(self, limit: int, after: str | None, **wanted: str | None) -> Response:
         found = self._queries.decisions(limit=limit, after=after, **wanted)
         following = found[-1].id if len(found) == limit else None
@@ -173,6 +193,9 @@ def create_app(api: Api, doorkeeper: Doorkeeper, health: Health) -> FastAPI:
         ("/v1/report", api.report_on_all, CampaignReport),
         ("/v1/stages", api.stages, StagePage),
         ("/v1/base", api.base, BasePage),
+        ("/v1/base/cohorts", api.cohorts, CohortPage),
+        ("/v1/base/sources", api.sources, SourcePage),
+        ("/v1/base/referrers", api.referrers, ReferrerPage),
     ):
         guard = [Depends(require_reader)]
         answers = documented(answer)

@@ -6,9 +6,11 @@ from msgspec import Struct
 
 from shared.adapters.sql.campaign_queries import StoredDecision
 from shared.adapters.sql.control_store import Change, Suppressed
+from shared.domain.acquisition import Referrer, SourceReport
 from shared.domain.base_report import By, Group
 from shared.domain.campaign_outputs import Outcome
 from shared.domain.campaigns import Campaign
+from shared.domain.cohorts import Cohort, CohortBy
 from shared.domain.outputs import Stage
 
 
@@ -50,6 +52,27 @@ class BasePage(Struct, frozen=True):
 
     by: By
     groups: list[Group]
+
+
+class CohortPage(Struct, frozen=True):
+    """Retention by cohort, at a time of the base (epoch ms); ``by`` is what customers share."""
+
+    by: CohortBy
+    at: int
+    cohorts: list[Cohort]
+
+
+class SourcePage(Struct, frozen=True):
+    """What each acquisition source brought by a time of the base (epoch ms), the largest first."""
+
+    at: int
+    sources: list[SourceReport]
+
+
+class ReferrerPage(Struct, frozen=True):
+    """Who brought others, who brought most paying customers first."""
+
+    referrers: list[Referrer]
 
 
 class SuppressionPage(Struct, frozen=True):

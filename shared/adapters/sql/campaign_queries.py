@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Engine, Integer, case, cast, func, select
 
 from shared.adapters.sql.budget_store import spent_in
 from shared.adapters.sql.engine import reading
-from shared.adapters.sql.tables import customers, decisions, units
+from shared.adapters.sql.tables import customers, decisions, positions, units
+from shared.domain.acquisition import Acquired
 from shared.domain.base_report import Member
 from shared.domain.campaign_outputs import Arm, Decision, Outcome
 from shared.domain.campaign_report import UnitSums
@@ -29,6 +30,7 @@ class StoredDecision(Decision, frozen=True):
 
 _stored = msgspec.json.Decoder(StoredDecision)
 _member = msgspec.json.Decoder(Member)
+_acquired = msgspec.json.Decoder(Acquired)
 _ROWS_AT_ONCE: Final = 5_000
 #: What is known of a unit once it is measured: yes or no, and amounts.
 _FLAGS: Final = (units.c.retained, units.c.opted_out, units.c.has_accepted, units.c.has_complained)
@@ -62,6 +64,17 @@ class CampaignQueries:
         query = select(customers.c.score).execution_options(yield_per=_ROWS_AT_ONCE)
         with reading(self._engine) as connection:
             return [_member.decode(score) for (score,) in connection.execute(query)]
+
+    def acquired(self) -> list[Acquired]:
+        """Return what cohorts and sources ask of every customer's last score."""
+        query = select(customers.c.score).execution_options(yield_per=_ROWS_AT_ONCE)
+        with reading(self._engine) as connection:
+            return [_acquired.decode(score) for (score,) in connection.execute(query)]
+
+    def now(self) -> int:
+        """Return the time of the base: the latest of all partitions' (epoch ms), 0 before any."""
+        with reading(self._engine) as connection:
+            return connection.execute(select(func.max(positions.c.at))).scalar() or 0
 
     def outcomes(self) -> dict[str, dict[Outcome, int]]:
         """Return how many decisions of each campaign have each outcome."""

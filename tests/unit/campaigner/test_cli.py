@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from click.testing import Result
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
-from services.campaigner import base_cli, cli
+from services.campaigner import base_cli, cli, cohorts_cli, cohorts_page
 from services.campaigner.campaign_file import CampaignBook, CampaignFileError
 from services.campaigner.client import OperatorClient, OperatorError
 from services.campaigner.http import Api, create_app
@@ -31,6 +32,9 @@ app.add_typer(cli.customer)
 app.add_typer(cli.campaigns)
 app.command()(cli.decisions)
 app.command()(base_cli.base)
+app.command()(cohorts_cli.cohorts)
+app.command()(cohorts_cli.sources)
+app.command()(cohorts_cli.referrers)
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +177,37 @@ async def test_the_base_is_shown_to_people_and_to_programs(url: str) -> None:
     found = json.loads((await tenure("base", "--by", "stage", "--url", url, "--json")).stdout)
     assert found["by"] == "stage"
     assert sum(each["customers"] for each in found["groups"]) == 1
+
+
+async def test_cohorts_as_a_table_as_a_page_and_for_programs(url: str, tmp_path: Path) -> None:
+    page = tmp_path / "cohorts.html"
+    shown = await tenure("cohorts", "--html", str(page), "--url", url)
+    assert [line.split() for line in shown.stdout.splitlines()] == [
+        ["month", "customers", "m0", "m1", "m2"],
+        ["2026-10", "1", "100%", "100%", "100%"],
+    ]
+    text = page.read_text()
+    assert "2026-10 (1)" in text
+    assert not re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=", text)
+    found = json.loads((await tenure("cohorts", "--by", "source", "--json", "--url", url)).stdout)
+    assert [each["name"] for each in found["cohorts"]] == ["none"]
+
+
+def test_a_name_makes_no_markup_in_the_page() -> None:
+    odd = {"name": "<a href='x'>radio</a>", "customers": 1, "reached": [1], "retained": [1]}
+    figure = cohorts_page.retention_plot({"by": "source", "cohorts": [odd]})
+    assert figure.data[0].y[0] == "&lt;a href=&#x27;x&#x27;&gt;radio&lt;/a&gt; (1)"
+
+
+def test_a_page_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with pytest.raises(cohorts_page.PageError, match="Name another file"):
+        cohorts_page.write_page(tmp_path, {"by": "month", "cohorts": []})
+
+
+async def test_sources_and_referrers_in_tables_and_for_programs(url: str) -> None:
+    shown = await tenure("sources", "--url", url)
+    assert shown.stdout.splitlines()[1].split()[:4] == ["none", "1", "1", "100.0%"]
+    (found,) = json.loads((await tenure("sources", "--json", "--url", url)).stdout)["sources"]
+    assert (found["source"], found["margin"]) == ("none", 21.0)
+    assert (await tenure("referrers", "--url", url)).stdout == "None so far.\n"
+    assert json.loads((await tenure("referrers", "--json", "--url", url)).stdout)["referrers"] == []

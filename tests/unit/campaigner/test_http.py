@@ -15,7 +15,9 @@ from shared.adapters.api_keys import Caller, KeyRing, OpenDoor, create_key
 from shared.adapters.health import Health
 from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.adapters.sql.engine import open_database
-from tests.campaign_builders import campaign, score
+from shared.domain.dealings import Dealings
+from shared.domain.outputs import Profile
+from tests.campaign_builders import MINUTE, T0, campaign, score
 from tests.unit.campaigner.world import World, emptied
 
 CROWD = ["a/b", "bela", "c ç"]
@@ -213,3 +215,49 @@ async def test_the_base_is_shown_in_groups_that_add_up(app: FastAPI, memory: Eng
     stages = (await get(app, "/v1/stages")).json()["stages"]
     assert {each["name"]: each["customers"] for each in by_stage["groups"]} == stages
     assert (await get(app, "/v1/base?by=shoe-size")).status_code == 422
+
+
+BROUGHT = Profile(acquisition_source="radio", referred_by="eva")
+
+
+async def test_cohorts_sources_and_referrers_are_of_the_read_model(memory: Engine) -> None:
+    world = World(emptied(memory), [campaign()])
+    world.append(
+        score("anna", profile=BROUGHT, dealings=Dealings(trial_at=T0, costs={"acquisition": 7.0})),
+        score("bela", step=1),
+        score("chris", step=2, first_activity=0, last_activity=0, visits=0, spend=0.0, revenue=0.0),
+    )
+    world.process()
+    app = create_app(
+        Api(CampaignQueries(memory), lambda: CampaignBook("", ())), OpenDoor(), Health()
+    )
+
+    months = (await get(app, "/v1/base/cohorts")).json()
+    # T0 is 2027-01-15: first activity was 90 days before, and the last one 12 days before
+    assert months["cohorts"] == [
+        {"name": "2026-10", "customers": 2, "reached": [2, 2, 2], "retained": [2, 2, 2]}
+    ]
+    assert (months["by"], months["at"]) == ("month", T0 + 2 * MINUTE)
+    by_source = (await get(app, "/v1/base/cohorts?by=source")).json()["cohorts"]
+    assert {each["name"]: each["customers"] for each in by_source} == {"none": 1, "radio": 1}
+
+    found = {
+        each["source"]: each for each in (await get(app, "/v1/base/sources")).json()["sources"]
+    }
+    assert {name: each["known"] for name, each in found.items()} == {"none": 2, "radio": 1}
+    radio = found["radio"]
+    assert (radio["cost"], radio["cac"], radio["trial_conversion"]) == (7.0, 7.0, 1.0)
+    # 21 of margin in 90 days and two minutes
+    assert radio["payback_months"] == pytest.approx(7.0 / (21.0 / (90 * 12 / 365.2425)), rel=1e-4)
+
+    (eva,) = (await get(app, "/v1/base/referrers")).json()["referrers"]
+    assert (eva["customer"], eva["brought"], eva["customers"]) == ("eva", 1, ["anna"])
+    assert (await get(app, "/v1/base/cohorts?by=shoe-size")).status_code == 422
+
+
+async def test_an_empty_base_has_neither_cohorts_nor_sources(memory: Engine) -> None:
+    queries = CampaignQueries(emptied(memory))
+    app = create_app(Api(queries, lambda: CampaignBook("", ())), OpenDoor(), Health())
+    assert (await get(app, "/v1/base/cohorts")).json() == {"by": "month", "at": 0, "cohorts": []}
+    assert (await get(app, "/v1/base/sources")).json() == {"at": 0, "sources": []}
+    assert (await get(app, "/v1/base/referrers")).json() == {"referrers": []}

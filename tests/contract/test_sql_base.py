@@ -1,0 +1,105 @@
+"""Cohorts and sources out of SQL: those of the log, whatever happened to the campaigner."""
+
+from collections.abc import Iterator
+from itertools import count
+
+import msgspec
+from sqlalchemy import Engine
+
+from shared.adapters.sql.campaign_queries import CampaignQueries
+from shared.domain.acquisition import Acquired, referrers, sources
+from shared.domain.cohorts import COHORTS_BY, cohorts
+from shared.domain.dealings import Dealings
+from shared.domain.outputs import Profile, Score
+from tests.campaign_builders import DAY, MINUTE, T0, campaign, score
+from tests.unit.campaigner.test_restored import backup, restore
+from tests.unit.campaigner.world import Killed, World
+
+CUSTOMERS = 9
+
+
+def happened() -> list[Score]:
+    """Return three scores of each customer: more spent, more margin, later activity each time."""
+    return [
+        score(
+            f"customer-{who}",
+            0.1 + 0.3 * turn,
+            turn * CUSTOMERS + who,
+            first_activity=T0 - (40 + 35 * who) * DAY,
+            last_activity=T0 - (40 + 35 * who) * DAY + turn * 33 * DAY,
+            spend=10.1 * turn,
+            revenue=10.1 * turn,
+            margin=3.3 * turn,
+            profile=Profile(
+                acquisition_source=("web", "shop", None)[who % 3],
+                referred_by="eva" if who % 4 == 0 else None,
+            ),
+            dealings=Dealings(
+                trial_at=T0 - 300 * DAY if who % 2 else None,
+                costs={"acquisition": 5.0 + 0.1 * turn},
+            ),
+        )
+        for turn in range(3)
+        for who in range(CUSTOMERS)
+    ]
+
+
+def told(base: list[Acquired], now: int) -> object:
+    by = [cohorts(base, each, now) for each in COHORTS_BY]
+    return by, sources(base, now), referrers(base, 100)
+
+
+def folded(scores: list[Score]) -> object:
+    """Return what the log itself says: the last score of each customer, and the last time."""
+    last = {each.customer: each for each in scores}
+    base = msgspec.convert([msgspec.to_builtins(each) for each in last.values()], list[Acquired])
+    return told(base, max(each.at for each in scores))
+
+
+def stored(engine: Engine) -> object:
+    queries = CampaignQueries(engine)
+    return told(queries.acquired(), queries.now())
+
+
+def killed_on(passing: int) -> Iterator[None]:
+    yield from [None] * passing
+    raise Killed
+
+
+def test_they_are_those_of_the_log_after_a_replay_and_kills(database: Engine) -> None:
+    scores = happened()
+    world = World(database, [campaign()])
+    world.append(*scores)
+    for passing in count():  # killed on every line where that is interesting, one after another
+        steps = killed_on(passing)
+        world.hook = lambda _, steps=steps: next(steps)  # type: ignore[misc]
+        try:
+            world.process()
+            break
+        except Killed:
+            world.hook = lambda _: None
+            world.start()
+    assert passing > 1
+    assert stored(database) == folded(scores)
+    world.hook = lambda _: None
+    world.process(0)  # what was read is read again
+    assert stored(database) == folded(scores)
+
+
+def test_they_are_those_of_the_log_after_an_older_backup_was_restored(database: Engine) -> None:
+    scores = happened()
+    world = World(database, [campaign()])
+    world.append(*scores[: CUSTOMERS + 4])
+    world.process()
+    saved = backup(database)
+    assert stored(database) == folded(scores[: CUSTOMERS + 4])
+    world.append(*scores[CUSTOMERS + 4 :])
+    world.process(0)
+    world.publish()
+    assert stored(database) == folded(scores)
+
+    restore(database, saved)
+    world.now += MINUTE
+    world.start()
+    world.process()
+    assert stored(database) == folded(scores)
