@@ -24,8 +24,10 @@ def move(number: int, before: Stage, after: Stage, at: int = 0, lasted: int = 0)
 def test_flows_lead_from_prospects_to_where_customers_are(
     history: list[list[Happening]], random: Random
 ) -> None:
+    # Moves of the erased stay in the log until it ages out, and they themselves are in no stage.
+    kept = [[one for one in happened if one.kind != "erasure"] for happened in history]
     target = partition(owner=elsewhere)
-    moves = run(target, to_records(history)).transitions
+    moves = run(target, to_records(kept)).transitions
     found = flows(random.sample([*moves, *moves], 2 * len(moves)))
     assert found == flows(moves)
     assert sum(each.moves for each in found.stages) == len(moves)
