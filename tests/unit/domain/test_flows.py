@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from shared.domain.flows import flows
 from shared.domain.outputs import Identity, Stage, Transition
 from shared.domain.policy import DAY_MS
-from tests.unit.domain.happenings import Happening, elsewhere, histories, to_records
+from tests.unit.domain.happenings import (
+    Happening,
+    elsewhere,
+    histories,
+    to_records,
+    without_erasures,
+)
 from tests.unit.domain.histories import T0, live, partition, purchase, run, tick
 
 
@@ -25,9 +31,8 @@ def test_flows_lead_from_prospects_to_where_customers_are(
     history: list[list[Happening]], random: Random
 ) -> None:
     # Moves of the erased stay in the log until it ages out, and they themselves are in no stage.
-    kept = [[one for one in happened if one.kind != "erasure"] for happened in history]
     target = partition(owner=elsewhere)
-    moves = run(target, to_records(kept)).transitions
+    moves = run(target, to_records(without_erasures(history))).transitions
     found = flows(random.sample([*moves, *moves], 2 * len(moves)))
     assert found == flows(moves)
     assert sum(each.moves for each in found.stages) == len(moves)

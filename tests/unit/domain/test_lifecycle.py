@@ -16,7 +16,14 @@ from shared.domain.lifecycle import REASONS, STAGES, TRANSITIONS, next_stage, us
 from shared.domain.outputs import Transition
 from shared.domain.policy import DAY_MS, SLOT_MS, Policy
 from shared.domain.thresholds import LifecycleThresholds, Thresholds
-from tests.unit.domain.happenings import MODELS, Happening, elsewhere, histories, to_records
+from tests.unit.domain.happenings import (
+    MODELS,
+    Happening,
+    elsewhere,
+    histories,
+    to_records,
+    without_erasures,
+)
 from tests.unit.domain.histories import (
     HOUR_MS,
     POLICY,
@@ -230,7 +237,7 @@ policies = st.builds(
 @settings(max_examples=60, deadline=None)
 @given(histories, policies)
 def test_only_known_transitions_are_made(history: list[list[Happening]], policy: Policy) -> None:
-    records = to_records(history)
+    records = to_records(without_erasures(history))
     target = partition(policy, owner=elsewhere)
     found = run(target, records, range(len(records)), MODELS, policy).transitions
     where = dict.fromkeys(target.table.ids, "prospect")
