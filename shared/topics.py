@@ -16,6 +16,9 @@ _COMPACTED_WITHIN: Final = {
 
 #: Largest record of ``customer-events``, in bytes.
 LARGEST_EVENTS_BYTES: Final = 4 * 1024 * 1024
+#: Largest snapshot of a model. It grows with the cells of plans that labels have met (some 2 MB at
+#: 60 families), and a trainer that cannot publish cannot go on.
+LARGEST_MODEL_BYTES: Final = 32 * 1024 * 1024
 #: What is in a dead letter's headers, and Kafka's own part of a record, generously.
 _LETTER_OVERHEAD_BYTES: Final = 64 * 1024
 
@@ -90,7 +93,11 @@ TRAINING_EXAMPLES: Final = Topic(
     config=_log(365),
 )
 CHURN_MODELS: Final = Topic(
-    "churn-models", "model/version", "Signed model snapshots", partitions=1, config=_compacted()
+    "churn-models",
+    "model/version",
+    "Signed model snapshots",
+    partitions=1,
+    config=_compacted(**_up_to(LARGEST_MODEL_BYTES)),
 )
 RETENTION_TRIGGERS: Final = Topic(
     "retention-triggers",

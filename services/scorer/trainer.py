@@ -110,7 +110,7 @@ class Trainer:
         producer = AIOKafkaProducer(
             **connection(self._settings),
             transactional_id=self._settings.topic("trainer"),
-            max_request_size=8_000_000,
+            max_request_size=topics.LARGEST_MODEL_BYTES,
         )
         try:
             await producer.start()

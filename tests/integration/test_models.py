@@ -1,0 +1,95 @@
+"""A model reaches the scorers through a real Kafka, however many plans it knows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+import numpy as np
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from services.scorer.models import KafkaModels
+from services.scorer.trainer import Trainer
+from shared import topics
+from shared.adapters.embedded_kafka import EmbeddedKafka
+from shared.adapters.kafka_connection import connection
+from shared.domain.features import FEATURES
+from shared.domain.outputs import Example, Identity, Training, Watermark
+from shared.settings import Settings
+from tests.support.cluster import Cluster
+
+LABELS, RECORD, FAMILIES = 20_000, 500, 60
+#: What a broker takes where neither it nor the topic is told otherwise.
+BROKERS_DEFAULT_BYTES = 1_048_588
+
+
+@pytest.fixture
+async def settings(kafka: EmbeddedKafka, prefix: str) -> Settings:
+    cluster = Cluster(kafka, prefix, partitions=1)
+    await asyncio.to_thread(cluster.create_topics)
+    return cluster.settings
+
+
+@pytest.fixture
+async def models(settings: Settings) -> AsyncIterator[KafkaModels]:
+    models = KafkaModels(settings)
+    await models.start()
+    yield models
+    await models.stop()
+
+
+def training_log() -> Iterator[Training]:
+    """Yield labels of customers on plans of many families, at all ages of these plans."""
+    draw = np.random.default_rng(0)
+    features = draw.uniform(0, 90, (LABELS, len(FEATURES)))
+    features[:, FEATURES.index("plan")] = draw.integers(1, FAMILIES + 1, LABELS)
+    features[:, FEATURES.index("family")] = features[:, FEATURES.index("plan")]
+    features[:, FEATURES.index("plan_days")] = draw.uniform(0, 400, LABELS)
+    features[:, FEATURES.index("visits")] = draw.geometric(0.05, LABELS)
+    features[:, FEATURES.index("recency")] = draw.exponential(20, LABELS)
+    features[:, FEATURES.index("day")] = 18_000 + np.arange(LABELS) / 100
+    for first in range(0, LABELS, RECORD):
+        numbers = range(first, first + RECORD)
+        examples = [example(number, features[number].tolist()) for number in numbers]
+        yield Training(Watermark(0, examples[-1].labelled_at), examples)
+
+
+def example(number: int, features: list[float]) -> Example:
+    at = (number + 1) * 1_000_000
+    return Example(
+        Identity(0, number, 0), at, at, features, number % 3 == 0, 0.3, 0.3, model=0, recent=True
+    )
+
+
+async def write_log(settings: Settings) -> None:
+    topic = settings.topic(topics.TRAINING_EXAMPLES.name)
+    async with AIOKafkaProducer(**connection(settings)) as producer:
+        for training in training_log():
+            await producer.send_and_wait(topic, msgspec.json.encode(training), partition=0)
+
+
+async def test_a_model_that_knows_many_plans_is_published(
+    settings: Settings, models: KafkaModels
+) -> None:
+    await write_log(settings)
+    training = asyncio.create_task(Trainer(settings, models).run())
+    try:
+        async with asyncio.timeout(120):
+            while not await is_learned(models):
+                if training.done():
+                    await training
+    finally:
+        training.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await training
+    newest = await models.latest()
+    assert newest is not None
+    assert len(msgspec.json.encode(newest.model)) > BROKERS_DEFAULT_BYTES
+
+
+async def is_learned(models: KafkaModels) -> bool:
+    newest = await models.latest()
+    return newest is not None and newest.labels > LABELS - 2_000
