@@ -62,7 +62,7 @@ def list_models(*, url: Url = None, as_json: AsJson = False) -> None:
 def show(version: Version, *, as_json: AsJson = False) -> None:
     """Show how good a version was when it was published, and when its probabilities came true."""
     snapshot = _wanted(_snapshots(load_settings()), version)
-    found = _summary(snapshot) | {"reliability": _metrics(snapshot).total.reliability()}
+    found = _summary(snapshot) | {"reliability": _metrics(snapshot).recent().reliability()}
     if as_json:
         typer.echo(msgspec.json.encode(found).decode())
         return
@@ -146,12 +146,16 @@ def _metrics(snapshot: Snapshot) -> Prequential:
 
 
 def _summary(snapshot: Snapshot) -> dict[str, Any]:
+    """Return how good a version was over the labels before it.
+
+    Over all labels since the first, what it learned of late would not show.
+    """
     at = datetime.fromtimestamp(snapshot.at / 1000, UTC)
     return {
         "version": snapshot.version,
         "at": f"{at:%Y-%m-%d %H:%M}",
         "labels": snapshot.labels,
-        **_metrics(snapshot).total.report(),
+        **_metrics(snapshot).recent().report(),
     }
 
 

@@ -1,5 +1,7 @@
 """`tenure model` without a broker: what it says of versions, and the control event it writes."""
 
+import math
+
 import pytest
 from msgspec import structs
 
@@ -10,6 +12,7 @@ from services.commands.model import (
     _use,
     _wanted,
 )
+from shared.domain.evaluation import Prequential
 from shared.domain.events import ModelPinned, decode_event
 from shared.schemas.control_events import pin_event
 from tests.unit.schemas.test_snapshots import snapshot
@@ -42,6 +45,14 @@ def test_what_a_version_was_worth_is_of_the_time_when_it_was_published() -> None
     found = _summary(snapshot(labels=8))
     assert (found["labels"], found["n"], found["base_rate"]) == (8, 8, 0.5)
     assert found["brier"] == pytest.approx((0.25**2 + 0.75**2) / 2)
+
+
+def test_what_a_version_did_of_late_is_not_hidden_by_all_that_was_before() -> None:
+    metrics = Prequential()
+    for right in [True] * 50_000 + [False] * 5_000:
+        metrics.update(0.9 if right else 0.1, 1)
+    found = _summary(structs.replace(snapshot(), metrics=metrics.dump()))
+    assert found["log_loss"] == pytest.approx(-math.log(0.1))
 
 
 def test_it_says_who_serves_what_and_what_is_pinned() -> None:
