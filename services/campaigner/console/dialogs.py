@@ -7,12 +7,15 @@ from typing import Final
 
 from nicegui import ui
 
+from services.campaigner.console.acts import Change
 from services.campaigner.console.frame import Visit
 from services.campaigner.console.widgets import Text, button
 from shared.adapters.api_keys import Caller, Permission
 
 _MOST: Final = 500
 
+#: Shows a page anew.
+Refresh = Callable[[], Awaitable[None]]
 #: Does something for a caller, for a reason; returns what to tell.
 Act = Callable[[Caller, str], Awaitable[str]]
 
@@ -55,3 +58,36 @@ def ask_reason(
     reason.on("keydown.enter", proceed)
     dialog.on("hide", dialog.delete)
     dialog.open()
+
+
+def ask_change(
+    visit: Visit,
+    permission: Permission,
+    change: Change,
+    name: str,
+    refresh: Refresh,
+    *,
+    title: str,
+    text: str,
+    do: str,
+) -> None:
+    """Ask for a reason, change something of a name, and show the page anew; else as `ask_reason`.
+
+    Parameters
+    ----------
+    change
+        What is changed.
+    name
+        Of a campaign or a customer.
+    refresh
+        Shows what that changed.
+
+    """
+    console = visit.console
+
+    async def changed(caller: Caller, reason: str) -> str:
+        told = await console.ask(change, console.parts, name, caller, reason)
+        await refresh()
+        return told
+
+    ask_reason(visit, permission, changed, title=title, text=text, do=do)

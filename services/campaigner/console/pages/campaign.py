@@ -6,7 +6,7 @@ from nicegui import ui
 
 from services.campaigner.console import acts, charts
 from services.campaigner.console.acts import Change
-from services.campaigner.console.dialogs import ask_reason
+from services.campaigner.console.dialogs import ask_change
 from services.campaigner.console.frame import Visit, frame
 from services.campaigner.console.questions.campaigns import (
     UNBALANCED,
@@ -204,14 +204,9 @@ class _Campaign:
         self._ask("operate", f"Resume {self._name}?", text, "Resume", acts.resume)
 
     def _ask(self, permission: Permission, title: str, text: str, do: str, act: Change) -> None:
-        console = self._visit.console
-
-        async def acted(caller: Caller, reason: str) -> str:
-            told = await console.ask(act, console.parts, self._name, caller, reason)
-            await self.refresh()
-            return told
-
-        ask_reason(self._visit, permission, acted, title=title, text=text, do=do)
+        ask_change(
+            self._visit, permission, act, self._name, self.refresh, title=title, text=text, do=do
+        )
 
     async def _ask_approve(self) -> None:
         console, version = self._visit.console, self._version

@@ -8,7 +8,7 @@ from nicegui import ui
 
 from services.campaigner.console import acts, charts
 from services.campaigner.console.acts import Change
-from services.campaigner.console.dialogs import ask_reason
+from services.campaigner.console.dialogs import ask_change
 from services.campaigner.console.frame import Visit, frame
 from services.campaigner.console.questions.customers import Customer, customer, entries, why
 from services.campaigner.console.questions.trail import Past, Trail
@@ -16,7 +16,7 @@ from services.campaigner.console.questions.words import ago, count, day, moment,
 from services.campaigner.console.state import Console
 from services.campaigner.console.widgets import Cell, Chart, Figure, Table, button, card
 from services.campaigner.profile_tables import PRODUCTS, SERVICES, products, services
-from shared.adapters.api_keys import Caller, Permission
+from shared.adapters.api_keys import Permission
 from shared.domain.outputs import Score
 
 #: Lines of the timeline at the most; the newest are shown.
@@ -153,14 +153,9 @@ class _Customer:
         self._ask("administer", "Take off the list?", text, "Take off", acts.unsuppress)
 
     def _ask(self, permission: Permission, title: str, text: str, do: str, act: Change) -> None:
-        console = self._visit.console
-
-        async def acted(caller: Caller, reason: str) -> str:
-            told = await console.ask(act, console.parts, self._name, caller, reason)
-            await self.refresh()
-            return told
-
-        ask_reason(self._visit, permission, acted, title=title, text=text, do=do)
+        ask_change(
+            self._visit, permission, act, self._name, self.refresh, title=title, text=text, do=do
+        )
 
     def _show_figures(self, score: Score, *, suppressed: bool) -> None:
         note = "on the suppression list" if suppressed else f"since {day(score.stage_since)}"
