@@ -162,6 +162,10 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
     def on_partitions_revoked(self, _: Iterable[TopicPartition]) -> None:
         """Wait for the next; what is committed is committed, and the fence stops the rest."""
         self._joining.begin()
+        # Where news of the topic begin a join, the client takes it for done as soon as it knows
+        # the new partitions, though a poll may have ended before the group answered. Nobody then
+        # waits for the answer. Apache's own client had this too (KAFKA-9815), and mended it so.
+        self._consumer._coordinator.request_rejoin()  # noqa: SLF001  # there is no public way
 
 
 class _Follower:

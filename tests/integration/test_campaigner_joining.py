@@ -5,6 +5,7 @@ from threading import Event, Thread
 from typing import cast
 
 import pytest
+from kafka.admin import KafkaAdminClient
 from kafka.coordinator.consumer import ConsumerCoordinator
 
 from services.campaigner import consumer as consumer_module
@@ -12,11 +13,14 @@ from services.campaigner.consumer import ScoreConsumer
 from services.campaigner.service import Campaigner
 from shared.adapters.embedded_kafka import EmbeddedKafka
 from shared.settings import Settings, load_settings
+from shared.topics import CUSTOMER_SCORES
+from tests.e2e.running import until
 from tests.integration.campaigner_kafka import PARTITIONS, make_topics
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
 JOINS = 10
+GROWN = PARTITIONS + 2
 
 
 class Owner:
@@ -59,6 +63,29 @@ def test_it_owns_everything_at_once_each_time(kafka: EmbeddedKafka, prefix: str)
             stop.set()
             thread.join()
         assert owner.owned == [list(range(PARTITIONS))]
+
+
+def test_it_owns_what_a_topic_grows_by_however_short_it_polls(
+    kafka: EmbeddedKafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(kafka.bootstrap_servers, prefix)
+    make_topics(settings)
+    # The group's answer comes after the poll that asked for it, and nothing begins it anew.
+    monkeypatch.setattr(consumer_module, "_POLL_MS", 0)
+    monkeypatch.setattr(consumer_module, "_METADATA_MS", 500)
+    monkeypatch.setattr(consumer_module, "_JOIN_GRACE_S", 600)
+    owner, stop = Owner(), Event()
+    thread = Thread(target=ScoreConsumer(settings, cast("Campaigner", owner)).run, args=[stop])
+    thread.start()
+    try:
+        assert owner.something.wait(60)
+        admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+        admin.create_partitions({settings.topic(CUSTOMER_SCORES.name): GROWN})
+        admin.close()
+        until(lambda: owner.owned[-1] == list(range(GROWN)), 60, lambda: owner.owned)
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_a_join_that_the_client_loses_is_begun_anew(
