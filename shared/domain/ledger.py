@@ -158,7 +158,7 @@ def mention(found: list[tuple[int, _State]], at: int, state: _State, kept: int) 
     settled = sum(one[0] < found[-1][0] - DAY_MS for one in found)
     old = [one for n, one in enumerate(found[:settled]) if n == 0 or one[1] != found[n - 1][1]]
     found[:settled] = old[-kept:]
-    del found[kept : len(found) - KEPT]
+    del found[kept : max(kept, len(found) - KEPT)]
 
 
 def _owe(ledger: Ledger, name: str, at: int) -> None:

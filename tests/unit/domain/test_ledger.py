@@ -235,6 +235,14 @@ def test_a_plan_is_held_since_it_was_first_named_without_another_between(
     assert ledger.plan(kept) == (expected_name, since)
 
 
+@pytest.mark.parametrize("names", ["abbbb", "aaabbbb", "abcabc"])
+def test_what_is_mentioned_within_a_day_is_kept(names: str) -> None:
+    kept = Ledger()
+    for hour, name in enumerate(names):
+        ledger.mention(kept.plans, T0 + hour * HOUR_MS, name, kept=1)
+    assert "".join(name for _, name in kept.plans) == names
+
+
 def test_a_plan_mentioned_all_day_long_takes_bounded_room() -> None:
     kept = Ledger()
     for minute in range(3_000):
