@@ -51,6 +51,7 @@ class WhereModel(Model):
     tenure_days: RangeModel | None = None
     silence_days: RangeModel | None = None
     visits: RangeModel | None = None
+    purchases: RangeModel | None = None
     spend: RangeModel | None = None
     revenue: RangeModel | None = None
     margin: RangeModel | None = None

@@ -80,6 +80,7 @@ def _activity(score: Score) -> Iterator[Row]:
     yield "last active", _ago(score.last_activity, score.at)
     yield "first active", day(score.first_activity)
     yield "active days", f"{score.visits:,}"
+    yield "purchases", f"{score.purchases:,}"
     recharged, usual = score.dealings.recharged_at, score.dealings.recharge_days
     if recharged is not None:
         yield "last recharge", _ago(recharged, score.at)

@@ -47,6 +47,7 @@ Finite = Annotated[float, Field(ge=-1e12, le=1e12)]
 class ReachesModel(Model):
     """``reaches``: a milestone."""
 
+    purchases: Amount | None = None
     visits: Amount | None = None
     spend: Amount | None = None
     revenue: Amount | None = None
@@ -55,7 +56,7 @@ class ReachesModel(Model):
     @model_validator(mode="after")
     def _one(self) -> ReachesModel:
         if len(self.model_fields_set) != 1:
-            raise wrong("not exactly one milestone", "Write e.g. `reaches: {visits: 100}`")
+            raise wrong("not exactly one milestone", "Write e.g. `reaches: {purchases: 100}`")
         return self
 
     def trigger(self, *, include_existing: bool) -> Milestone:

@@ -45,6 +45,7 @@ EVENT: Final = np.dtype(
         ("cost", "<i8"),  # micros
         ("identity", "<u8"),  # for deduplication
         ("service", "<u4"),  # bit of the service used
+        ("bought", "?"),  # whether it is a purchase by the customer
         ("active", "?"),  # whether it is activity: use or purchase by the customer
         ("told", "?"),  # whether it is passed on to readers of scores: account and contact
         ("noted", "?"),  # whether something of it belongs into the ledger
@@ -311,6 +312,7 @@ def _purchase(found: Events, data: list[Any], default_margin: float) -> None:
     ratio = np.array([default_margin if one.margin is None else one.margin for one in data])
     found["amount"], found["margin"] = micros(amount), micros(amount * ratio)
     found["active"] = [one.amount >= 0 and one.initiated_by == "customer" for one in data]
+    found["bought"] = found["active"]
     found["noted"] = [one.product is not None or one.category == RECHARGE for one in data]
 
 

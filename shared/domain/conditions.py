@@ -12,10 +12,11 @@ from shared.domain.outputs import Score
 from shared.domain.triggers import DAY_MS
 
 Measure = Literal[
-    "risk", "p_churn", "p_closed", "tenure_days", "silence_days", "visits", "spend", "revenue",
-    "margin", "clv", "balance", "risk_rise_7d", "risk_rise_30d", "usage_ratio", "expected_spend",
-    "expected_visits", "complaints", "complaint_days", "overdue_days", "payments_failed",
-    "notice_days", "rating", "accepted", "contacts", "recharge_days", "days_since_recharge",
+    "risk", "p_churn", "p_closed", "tenure_days", "silence_days", "visits", "purchases", "spend",
+    "revenue", "margin", "clv", "balance", "risk_rise_7d", "risk_rise_30d", "usage_ratio",
+    "expected_spend", "expected_visits", "complaints", "complaint_days", "overdue_days",
+    "payments_failed", "notice_days", "rating", "accepted", "contacts", "recharge_days",
+    "days_since_recharge",
 ]  # fmt: skip
 Label = Literal[
     "stage", "segment", "rfm", "status", "plan", "brand", "market", "acquisition_source"

@@ -48,6 +48,7 @@ ROW: Final = np.dtype(
         ("hash", "<u8"),  # of the customer id: phase of reviews and snapshots, order of emission
         *ACTIVITY_FIELDS,
         ("events", "<u4"),  # events of any kind, each counted once
+        ("purchases", "<u4"),  # by the customer, without refunds
         ("revenue", "<i8"),  # micros, refunds subtracted
         ("margin", "<i8"),  # micros
         ("cost", "<i8"),  # micros
@@ -68,7 +69,7 @@ ROW: Final = np.dtype(
     ]
 )
 
-_FORMAT: Final = 5
+_FORMAT: Final = 6
 _HEADER: Final = struct.Struct("<BHI")  # format, length of the row, and of the profile behind it
 _BASE: Final = ROW.itemsize - PENDING * SNAPSHOT.itemsize
 #: Size of a row, and the header of its value, by the number of snapshots in it.

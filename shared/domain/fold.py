@@ -28,6 +28,7 @@ def fold_events(rows: Rows, events: Events, policy: Policy) -> None:
     )
     rows["events"] += 1
     rows["untold"] = 1
+    rows["purchases"] += events["bought"]
     for name, column in (("revenue", "amount"), ("margin", "margin"), ("cost", "cost")):
         rows[name] += events[column]
     _fold_activities(rows, events, policy)

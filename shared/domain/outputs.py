@@ -113,6 +113,8 @@ class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
         When the customer is looked at again if nothing happens.
     expected_visits
         Days with activity expected over the horizon.
+    purchases
+        How many the customer made, without refunds and automatic renewals.
     segment, rfm
         Segment by recency, frequency and money, and its digits, 5 the best.
 
@@ -146,6 +148,7 @@ class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
     risk_30d_ago: float | None = None
     next_review: int = 0
     expected_visits: float = 0.0
+    purchases: int = 0
     segment: str = ""
     rfm: str = ""
 

@@ -31,8 +31,8 @@ BANDS: Final = 20  # risk is emitted when it passes a multiple of 1 / BANDS
 
 #: Fields of a row that a score shows, in the order in which `_score` takes them.
 _SCORED: Final = (
-    "stage", "stage_since", "first_at", "last_at", "visits", "spend", "revenue", "margin", "cost",
-    "closed", "first_seen",
+    "stage", "stage_since", "first_at", "last_at", "visits", "purchases", "spend", "revenue",
+    "margin", "cost", "closed", "first_seen",
 )  # fmt: skip
 
 
@@ -203,7 +203,7 @@ class Scoring:
         customer = self._table.ids[index]
         profile, version = self._table.profile(index), self.model.version
         (at, risk, features, reasons, forecast, week, month, review, to_come, stage, since, first,
-         last, visits, spend, revenue, margin, cost, closed, known) = plain  # fmt: skip
+         last, visits, purchases, spend, revenue, margin, cost, closed, known) = plain  # fmt: skip
         dealings = self._dealings(index, at, known)
 
         def make(origin: Identity) -> Score:
@@ -237,6 +237,7 @@ class Scoring:
                 risk_30d_ago=month,
                 next_review=review * SLOT_MS,
                 expected_visits=to_come,
+                purchases=purchases,
             )
 
         return make

@@ -41,6 +41,7 @@ class Seen(Struct, frozen=True, gc=False):
     risk_7d_ago: float | None = None
     expected_spend: float = 0.0
     dealings: Dealings = Dealings()
+    purchases: int = 0
 
     @classmethod
     def of(cls, score: Score) -> Seen:
@@ -66,6 +67,7 @@ class Seen(Struct, frozen=True, gc=False):
             score.risk_7d_ago,
             score.expected_spend,
             score.dealings,
+            score.purchases,
         )
 
     def covers(self, score: Score) -> bool:

@@ -20,7 +20,7 @@ from shared.domain.seen import Seen
 
 DAY_MS: Final = 86_400_000
 #: What milestones count.
-Reached = Literal["visits", "spend", "revenue", "margin"]
+Reached = Literal["purchases", "visits", "spend", "revenue", "margin"]
 #: How long an anniversary may wait, for the end of quiet hours or for room in a channel.
 ANNIVERSARY_LASTS_MS: Final = 2 * DAY_MS
 _LEAST_YEAR_MS: Final = 365 * DAY_MS

@@ -68,7 +68,7 @@ def touched(outcome: Any, **other: Any) -> Dealings:  # noqa: ANN401  # of the w
 CARED = replace(GB, consent={"email": True})
 LIVES: dict[str, Life] = {
     "welcome": Life(
-        None, {"stage": "onboarding", "visits": 1, "first_activity": MORNING, "spend": 0}
+        None, {"stage": "onboarding", "purchases": 1, "first_activity": MORNING, "spend": 0}
     ),
     "activation": Life(
         {"stage": "onboarding", "visits": 1, "first_activity": MORNING - 4 * DAY, "spend": 5.0},
@@ -83,7 +83,7 @@ LIVES: dict[str, Life] = {
     "data-for-those-who-use-it": Life(
         {"dealings": data(210.0, 200.0)}, {"dealings": data(320.0, 200.0)}
     ),
-    "hundredth-visit": Life({"visits": 99}, {"visits": 100}),
+    "hundredth-purchase": Life({"purchases": 99}, {"purchases": 100}),
     "anniversary": Life({"first_activity": MORNING - 364 * DAY}, {}, days=2),
     "refer-a-friend": Life({"profile": CARED}, {"dealings": touched("rated", rating=10.0)}),
     "calm-again": Life({"stage": "won_back", "risk": 0.5}, {"risk": 0.15}),
@@ -121,7 +121,7 @@ LIVES: dict[str, Life] = {
 def lived(life: Life) -> list[Decision]:
     """Return what is decided about a customer, the time between told by the hour."""
     before, at = life.before or {}, MORNING + round(life.days * DAY)
-    moved = {"last_activity": at} if "visits" in life.after else {}
+    moved = {"last_activity": at} if "purchases" in life.after else {}
     then = score(step=1, at=at, **{**STEADY, **before, **moved, **life.after})
     if life.before is None:
         return decided([then])

@@ -74,7 +74,7 @@ LIVES: dict[str, list[Json]] = {
               quantity=100.0 if day < 150 else 900.0)
         for day in range(200)
     ],
-    "hundredth-visit": buys("hundredth-visit", range(0, 200, 1), 3.0),
+    "hundredth-purchase": buys("hundredth-purchase", range(0, 200, 1), 3.0),
     "anniversary": buys("anniversary", range(0, DAYS, 3)),
     "refer-a-friend": [
         *buys("refer-a-friend", weekly(200)),

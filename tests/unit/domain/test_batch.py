@@ -146,6 +146,7 @@ def test_versions_are_those_that_are_activated() -> None:
 
 VOICE = service_bit("voice")
 USED = {"active": True, "service": VOICE, "noted": True}
+BOUGHT = {"active": True, "bought": True}
 TOLD = {"told": True, "noted": True}
 
 
@@ -158,21 +159,30 @@ def view(event: Json) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        (purchase("a", T0, 10.0), {"amount": 10_000_000, "margin": 4_000_000, "active": True}),
-        (purchase("a", T0, 0.0), {"active": True}),
-        (purchase("a", T0, 10.0, margin=0.0), {"amount": 10_000_000, "active": True}),
+        (
+            purchase("a", T0, 10.0),
+            {"amount": 10_000_000, "margin": 4_000_000, **BOUGHT},
+        ),
+        (purchase("a", T0, 0.0), {**BOUGHT}),
+        (
+            purchase("a", T0, 10.0, margin=0.0),
+            {"amount": 10_000_000, **BOUGHT},
+        ),
         (
             purchase("a", T0, 10.0, margin=-0.25),
-            {"amount": 10_000_000, "margin": -2_500_000, "active": True},
+            {"amount": 10_000_000, "margin": -2_500_000, **BOUGHT},
         ),
         (purchase("a", T0, -10.0), {"amount": -10_000_000, "margin": -4_000_000}),
         (
             purchase("a", T0, 10.0, initiated_by="system"),
             {"amount": 10_000_000, "margin": 4_000_000},
         ),
-        (purchase("a", T0, 0.0, product="sim"), {"active": True, "noted": True}),
-        (purchase("a", T0, 0.0, category="recharge"), {"active": True, "noted": True}),
-        (purchase("a", T0, 0.0, category="device"), {"active": True}),
+        (purchase("a", T0, 0.0, product="sim"), {**BOUGHT, "noted": True}),
+        (
+            purchase("a", T0, 0.0, category="recharge"),
+            {**BOUGHT, "noted": True},
+        ),
+        (purchase("a", T0, 0.0, category="device"), {**BOUGHT}),
         (usage("a", T0), {"active": True, "service": VOICE, "noted": True}),
         (
             usage("a", T0, amount=0.5),
@@ -190,7 +200,7 @@ def view(event: Json) -> dict[str, object]:
 def test_what_an_event_does_to_a_row(event: Json, expected: dict[str, object]) -> None:
     nothing = {
         **dict.fromkeys(("amount", "margin", "cost", "service"), 0),
-        **dict.fromkeys(("active", "told", "noted"), False),
+        **dict.fromkeys(("active", "bought", "told", "noted"), False),
     }
     (identity,) = event_identities([("tests", event["id"])]).tolist()
     assert view(event) == {"at": T0, "identity": identity, **nothing, **expected}

@@ -50,6 +50,13 @@ def test_money_and_counts_add_up() -> None:
     assert (row["spend"][0], row["visits"][0]) == (5, 1)
 
 
+def test_purchases_are_counted_one_by_one() -> None:
+    row = rows()
+    for n, bought in enumerate([True, True, False]):  # of one day: one visit
+        fold_events(row, event(n + 1, T0 + n, active=True, bought=bought), POLICY)
+    assert (row["purchases"][0], row["visits"][0]) == (2, 1)
+
+
 def test_what_is_no_activity_is_not_folded_as_one() -> None:
     both = rows(2)
     fold_events(both, np.concatenate([event(1, active=True), event(2)]), POLICY)

@@ -150,8 +150,8 @@ def test_a_delay_of_up_to_a_day_changes_no_label_and_no_aggregate(
     left, right = row_of(on_time, "a"), row_of(late, "a")
     for name in (
         "events", "revenue", "margin", "cost", "first_seen", "first_at", "last_at", "visits",
-        "spend", "recent_days", "services", "plan", "family", "plan_at", "closed", "paused_s",
-        "resumed_s",
+        "spend", "purchases", "recent_days", "services", "plan", "family", "plan_at", "closed",
+        "paused_s", "resumed_s",
     ):  # fmt: skip
         assert left[name] == right[name], name
     for name in ("decay7", "decay30", "decay90"):
