@@ -15,6 +15,7 @@ from shared.adapters.sql.campaign_store import CampaignStore
 from shared.adapters.sql.engine import open_database
 from shared.domain.campaign_fold import Fold
 from shared.domain.campaign_state import Batch, Lease, Rules
+from shared.domain.errors import TenureError
 from shared.domain.outputs import Identity, Profile, Reason, Score
 from shared.domain.standings import Standings
 
@@ -63,6 +64,10 @@ class _Record(Struct):
     key: bytes | None = None
 
 
+class UsedDatabaseError(TenureError):
+    """Customers of an earlier run are there, whose crossings are used up."""
+
+
 def weigh(changes: int = 100_000, customers: int = 20_000) -> Throughput:
     """Fold score changes against ten campaigns, of which one in a hundred crosses; one core."""
     rules = Rules(_campaigns([0.5 + number / 20 for number in range(10)]).campaigns, "salt")
@@ -96,9 +101,10 @@ def decide(database_url: str, decisions: int = 20_000) -> Throughput:
         store = CampaignStore(database, "bench-customer-scores")
         rules = Rules(_campaigns([0.6]).campaigns, "salt")
         campaigner = Campaigner(store, lambda: rules, clock=lambda: _T0, owner="bench")
-        start = campaigner.own([0])[0]
+        if campaigner.own([0])[0]:
+            raise UsedDatabaseError("The database holds an earlier run: name an empty one.")
         records = [
-            _Record(start + number, raw)
+            _Record(number, raw)
             for number, raw in enumerate(_scores(2 * decisions, decisions, rises=1))
         ]
         below, above = records[:decisions], records[decisions:]

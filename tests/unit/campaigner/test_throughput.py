@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from sqlalchemy import create_engine, func, select
 
-from services.campaigner.bench.throughput import decide, weigh, weigh_each_kind
+from services.campaigner.bench.throughput import UsedDatabaseError, decide, weigh, weigh_each_kind
 from shared.adapters.sql.tables import decisions, outbox
 
 
@@ -28,3 +29,5 @@ def test_every_decision_is_recorded_with_its_outbox_row(tmp_path: Path) -> None:
         for table in (decisions, outbox):
             assert connection.execute(select(func.count()).select_from(table)).scalar() == 500
     engine.dispose()
+    with pytest.raises(UsedDatabaseError, match="name an empty one"):
+        decide(url, decisions=500)
