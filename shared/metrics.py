@@ -33,7 +33,13 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 #: nothing to do with would stand there as 0.
 SHOWN_BY: Final = {
     "ingest": ("tenure_ingest_",),
-    "scorer": ("tenure_scorer_", "tenure_customers", "tenure_transitions", "tenure_model_"),
+    "scorer": (
+        "tenure_scorer_",
+        "tenure_customers",
+        "tenure_segment_",
+        "tenure_transitions",
+        "tenure_model_",
+    ),
     "campaigner": ("tenure_campaigner_",),
 }
 _OF_ALL: Final = ("tenure_build", "tenure_ready")
@@ -137,6 +143,10 @@ SCORER_WATERMARK_DELAY: Final = Gauge(
 )
 #: Customers of this scorer's partitions, by stage.
 CUSTOMERS: Final = Gauge("tenure_customers", "Customers in each lifecycle stage", ["stage"])
+#: The same by segment, those who are in one.
+SEGMENTS: Final = Gauge(
+    "tenure_segment_customers", "Customers in each segment by RFM quintiles", ["segment"]
+)
 #: Without ids, profiles and ledgers.
 SCORER_STATE_BYTES: Final = Gauge("tenure_scorer_state_bytes", "Memory of the customers' rows")
 #: What it took to restore partitions at assignment.

@@ -11,6 +11,7 @@ from services.scorer.worker import PartitionWorker
 from shared import metrics
 from shared.domain.learner import Learner
 from shared.domain.lifecycle import STAGES
+from shared.domain.rfm import SEGMENTS
 
 _OF_THE_MODEL = (
     metrics.MODEL_AUC,
@@ -52,6 +53,9 @@ def _partitions(workers: list[PartitionWorker]) -> None:
     stages = [worker.partition.stages() for worker in workers]
     for stage in STAGES:
         metrics.CUSTOMERS.labels(stage).set(sum(each[stage] for each in stages))
+    segments = [worker.partition.segments() for worker in workers]
+    for segment in SEGMENTS:
+        metrics.SEGMENTS.labels(segment).set(sum(each[segment] for each in segments))
 
 
 def _model(learner: Learner) -> None:

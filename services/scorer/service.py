@@ -250,5 +250,7 @@ def _describe(worker: PartitionWorker) -> dict[str, Any]:
         "customers": len(partition.table),
         "counts": counts,
         "stages": partition.stages(),
+        "segments": partition.segments(),
+        "boundaries": msgspec.to_builtins(durable.boundaries),
         "thresholds": msgspec.to_builtins(durable.thresholds),
     }

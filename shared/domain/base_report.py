@@ -11,17 +11,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Literal, get_args
 
-import numpy as np
 from msgspec import Struct
 
-from shared.domain import rfm
 from shared.domain.features import MICROS
 from shared.domain.outputs import Profile, Stage
 
 By = Literal["stage", "rfm", "value", "market", "brand", "plan", "acquisition_source"]
 BY: Final[tuple[By, ...]] = get_args(By)
 
-#: Whoever was never active, or has closed the account, has no segment; who names none, no brand.
+#: Whoever is in no segment (`Score.segment`), is worth nothing, or names no brand.
 NONE: Final = "none"
 _MONEY: Final = ("revenue", "margin", "cost", "expected_spend", "clv")
 
@@ -40,6 +38,8 @@ class Member(Struct, frozen=True, gc=False):
     profile: Profile
     expected_spend: float = 0.0
     clv: float = 0.0
+    segment: str = ""
+    value_band: int = 0
 
 
 class Group(Struct, frozen=True):
@@ -88,26 +88,12 @@ def _by_stage(members: Sequence[Member]) -> list[str]:
 
 
 def _by_rfm(members: Sequence[Member]) -> list[str]:
-    """Return the named segment of each; the quintiles are those of the active base."""
-    names = [NONE] * len(members)
-    active = [n for n, each in enumerate(members) if each.visits and not each.closed]
-    facts = np.array(
-        [(one.last_activity, one.visits, one.spend) for one in (members[n] for n in active)],
-        np.float64,
-    ).reshape(-1, 3)
-    for n, code in zip(active, rfm.named(rfm.score(*facts.T)).tolist(), strict=True):
-        names[n] = rfm.SEGMENTS[code]
-    return names
+    return [each.segment or NONE for each in members]
 
 
 def _by_value(members: Sequence[Member]) -> list[str]:
     """Return each one's fifth of the base by lifetime value; 5 is worth most."""
-    names = [NONE] * len(members)
-    valued = [n for n, each in enumerate(members) if each.clv > 0.0]
-    bands = rfm.quintiles(np.array([members[n].clv for n in valued], np.float64))
-    for n, band in zip(valued, bands.tolist(), strict=True):
-        names[n] = str(band)
-    return names
+    return [str(each.value_band or NONE) for each in members]
 
 
 def _by_profile(fact: str) -> Callable[[Sequence[Member]], list[str]]:

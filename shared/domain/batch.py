@@ -16,6 +16,7 @@ from shared.domain.errors import InvalidEventError
 from shared.domain.events import (
     DECODE_ERRORS,
     Account,
+    BoundariesSet,
     Contact,
     Cost,
     Erasure,
@@ -344,6 +345,7 @@ _BY_KIND: Final[dict[type[Event], Callable[[Events, list[Any], float], None]]] =
     ModelActivated: _control,
     ModelPinned: _control,
     ThresholdsSet: _control,
+    BoundariesSet: _control,
     Erasure: _control,
 }
 _KINDS: Final = {kind: code for code, kind in enumerate(_BY_KIND)}

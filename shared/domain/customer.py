@@ -63,17 +63,21 @@ ROW: Final = np.dtype(
         ("untold", "u1"),  # whether something happened since the last score was emitted
         ("seen_next", "u1"),  # ring index into `seen`
         ("pending", "u1"),  # snapshots in use
+        ("segment", "u1"),  # of the last emitted score, see `shared.domain.segments`
         ("seen", "<u8", (DEDUP_WINDOW,)),
         # Last, so that unused snapshots need not be written.
         ("snapshots", SNAPSHOT, (PENDING,)),
     ]
 )
 
-_FORMAT: Final = 6
+_FORMAT: Final = 7
+#: As `_FORMAT`, but without segments.
+_FORMER: Final = 6
 _HEADER: Final = struct.Struct("<BHI")  # format, length of the row, and of the profile behind it
 _BASE: Final = ROW.itemsize - PENDING * SNAPSHOT.itemsize
 #: Size of a row, and the header of its value, by the number of snapshots in it.
 _SIZES: Final = [_BASE + used * SNAPSHOT.itemsize for used in range(PENDING + 1)]
+_SEGMENT_AT: Final = _HEADER.size + int(ROW.fields["segment"][1])  # type: ignore[index]  # it has
 #: Without a profile.
 _HEADERS: Final = [_HEADER.pack(_FORMAT, size, 0) for size in _SIZES]
 #: What a row of each size leaves empty.
@@ -225,6 +229,8 @@ class CustomerTable:
             The value was written by another version of this format.
 
         """
+        if value[0] == _FORMER:
+            value = _upgraded(value)
         size, profile = _lengths(value)
         customer = key.decode()
         index = self._index.get(customer)
@@ -258,6 +264,13 @@ def _move(kept: dict[int, Any], last: int, index: int) -> None:
     kept.pop(index, None)
     if last in kept:
         kept[index] = kept.pop(last)
+
+
+def _upgraded(value: bytes) -> bytes:
+    """Return a value of the former format as one of this: nobody was in a segment."""
+    _, size, profile = _HEADER.unpack_from(value)
+    before, after = value[_HEADER.size : _SEGMENT_AT], value[_SEGMENT_AT:]
+    return b"".join((_HEADER.pack(_FORMAT, size + 1, profile), before, b"\0", after))
 
 
 def _lengths(value: bytes) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from shared.domain.errors import InvalidEventError
 from shared.domain.printable import PATTERN, REASON, require_printable
+from shared.domain.rfm import Boundaries
 from shared.domain.thresholds import LifecycleThresholds
 
 # Sums are kept in 64-bit micro units: a customer may reach nine thousand times this much.
@@ -220,6 +221,13 @@ class ThresholdsSet(_Envelope, frozen=True, tag="tenure.thresholds", kw_only=Tru
     data: ThresholdsData
 
 
+class BoundariesSet(_Envelope, frozen=True, tag="tenure.boundaries", kw_only=True):
+    """``tenure.boundaries``: a control event by the campaigner, in every partition."""
+
+    subject: ClassVar[None] = None
+    data: Boundaries
+
+
 class Erasure(_Envelope, frozen=True, tag="tenure.erasure", kw_only=True):
     """``tenure.erasure``: a control event, in the customer's partition: from here on unknown."""
 
@@ -228,7 +236,9 @@ class Erasure(_Envelope, frozen=True, tag="tenure.erasure", kw_only=True):
 
 
 CustomerEvent = Usage | Purchase | Account | Contact | Cost
-Event = CustomerEvent | Tick | ModelActivated | ModelPinned | ThresholdsSet | Erasure
+Event = (
+    CustomerEvent | Tick | ModelActivated | ModelPinned | ThresholdsSet | BoundariesSet | Erasure
+)
 
 _Decoded = TypeVar("_Decoded")
 

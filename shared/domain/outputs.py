@@ -116,7 +116,12 @@ class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
     purchases
         How many the customer made, without refunds and automatic renewals.
     segment, rfm
-        Segment by recency, frequency and money, and its digits, 5 the best.
+        Segment by recency, frequency and money, and its digits, 5 the best; empty for whoever was
+        never active or has left, and while the base is too small for quintiles.
+    value_band
+        Fifth of the base by lifetime value, 5 the best; 0 where that is not known.
+    heavy_use
+        Services of which this customer uses more than four fifths of their users do.
 
     """
 
@@ -151,6 +156,8 @@ class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
     purchases: int = 0
     segment: str = ""
     rfm: str = ""
+    value_band: int = 0
+    heavy_use: list[str] = []
 
 
 class Clock(Struct, frozen=True, tag_field="kind", tag="clock"):

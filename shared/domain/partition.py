@@ -20,12 +20,13 @@ from typing import Final
 
 import numpy as np
 
-from shared.domain import fold, labels, lifecycle, telling
+from shared.domain import fold, labels, lifecycle, segments, telling
 from shared.domain.batch import Batch, Events, Numbers, columns
 from shared.domain.customer import CustomerTable, Indices
 from shared.domain.emission import EVENT, MODEL, REVIEW, SETTLE, Effects, Misplaced, Step
 from shared.domain.erasure import Erased, pseudonym
 from shared.domain.events import (
+    BoundariesSet,
     Erasure,
     Event,
     ModelActivated,
@@ -39,6 +40,7 @@ from shared.domain.partition_work import Run, Steps, Work
 from shared.domain.policy import SLOT_MS, Policy
 from shared.domain.position import Counts, Position, Serving
 from shared.domain.rehearsal import Rehearsal
+from shared.domain.rfm import Boundaries
 from shared.domain.scoring import Scoring, Served, cold_model
 from shared.domain.telling import Mask
 from shared.domain.thresholds import LifecycleThresholds
@@ -48,7 +50,7 @@ _LATE_MS: Final = 60_000
 #: Customers that are scored at once when the model changes: bounds the memory it takes.
 _CHUNK: Final = 65_536
 #: What changes how everybody is seen, so that events before it are taken first.
-_FOR_ALL: Final = frozenset({ModelActivated, ModelPinned, ThresholdsSet, Erasure})
+_FOR_ALL: Final = frozenset({ModelActivated, ModelPinned, ThresholdsSet, BoundariesSet, Erasure})
 
 
 class Partition:
@@ -98,6 +100,8 @@ class Partition:
         self._scoring = scoring(
             self.table, self._policy, cold_model(policy.horizon_days) if model is None else model
         )
+        self._scoring.boundaries = position.boundaries
+        self._sweeping = position.sweeping
         self._serving = position.serving
         self._erased = set(erased)
         self._forgotten = self._forget_again(position.erased)
@@ -123,6 +127,8 @@ class Partition:
             serving=self._serving,
             thresholds=self._policy.thresholds,
             erased=len(self._erased),
+            boundaries=self._scoring.boundaries,
+            sweeping=self._sweeping,
         )
 
     def stages(self) -> dict[str, int]:
@@ -130,6 +136,10 @@ class Partition:
         stages = self.table.rows["stage"][: len(self.table)]
         counts = np.bincount(stages, minlength=len(lifecycle.STAGES))
         return dict(zip(lifecycle.STAGES, counts.tolist(), strict=True))
+
+    def segments(self) -> dict[str, int]:
+        """Count customers by segment, as their last scores have it."""
+        return segments.count(self.table)
 
     def apply(self, batch: Batch, models: Mapping[int, Served]) -> Effects:
         """Take a batch in.
@@ -191,6 +201,7 @@ class Partition:
             start = number + 1
             if marked[number]:
                 self._tell_untold(number, work)
+                self._sweep(number, work)
             event = events[number]
             if isinstance(event, ModelActivated):
                 self._serve(self._serving.activated(event.data.version), models, number, work)
@@ -198,6 +209,8 @@ class Partition:
                 self._serve(self._serving.told(event.data), models, number, work)
             elif isinstance(event, ThresholdsSet):
                 self._set_thresholds(event.data)
+            elif isinstance(event, BoundariesSet):
+                self._set_boundaries(event.data, number, work)
             elif isinstance(event, Erasure):
                 self._erase(event, number, work)
         self._take_events(work, start, len(events))
@@ -422,6 +435,21 @@ class Partition:
         thresholds = LifecycleThresholds(told.version, told.default, told.markets)
         self._policy = self._scoring.policy = replace(self._policy, thresholds=thresholds)
         self._find_markets()
+
+    def _set_boundaries(self, told: Boundaries, number: int, work: Work) -> None:
+        """Let other quintiles hold; who is in another segment by them is told of bit by bit."""
+        if told.version <= self._scoring.boundaries.version:
+            return
+        self._scoring.boundaries = told
+        self._sweeping = self._scoring.is_read
+        self._sweep(number, work)
+
+    def _sweep(self, number: int, work: Work) -> None:
+        """Emit the scores of some who are in another segment since boundaries changed."""
+        if not self._sweeping:
+            return
+        indices, self._sweeping = segments.moved(self.table, self.now, self._scoring.boundaries)
+        self._rescore(indices, None, SETTLE, number, work)
 
     def _find_markets(self) -> None:
         """Tell in each row whose thresholds hold; what a restore brings back may be older."""

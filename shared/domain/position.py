@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from shared.domain.events import ModelPinData
 from shared.domain.outputs import Identity
+from shared.domain.rfm import Boundaries
 from shared.domain.thresholds import LifecycleThresholds
 
 
@@ -81,6 +82,10 @@ class Position(Struct, frozen=True):
         Those of the lifecycle that are in force.
     erased
         How many customers the partition knows as erased.
+    boundaries
+        Those of quintiles that are in force.
+    sweeping
+        Whether some customers may still be in the segment of former boundaries.
 
     """
 
@@ -93,3 +98,5 @@ class Position(Struct, frozen=True):
     serving: Serving = Serving()
     thresholds: LifecycleThresholds = LifecycleThresholds()
     erased: int = 0
+    boundaries: Boundaries = Boundaries()
+    sweeping: bool = False

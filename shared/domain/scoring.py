@@ -19,7 +19,9 @@ from shared.domain.forecasts import Forecast
 from shared.domain.outputs import Cause, Identity, Score, Transition
 from shared.domain.policy import SLOT_MS, Policy
 from shared.domain.reasons import explain
+from shared.domain.rfm import Boundaries
 from shared.domain.risk_history import remember, risk_before
+from shared.domain.segments import NAMES, digits, quintiles, segment_codes
 from shared.domain.value import lifetime_value, margin_ratio
 from shared.domain.visits import expected_visits
 from shared.domain.wheel import Slots, next_review
@@ -32,7 +34,7 @@ BANDS: Final = 20  # risk is emitted when it passes a multiple of 1 / BANDS
 #: Fields of a row that a score shows, in the order in which `_score` takes them.
 _SCORED: Final = (
     "stage", "stage_since", "first_at", "last_at", "visits", "purchases", "spend", "revenue",
-    "margin", "cost", "closed", "first_seen",
+    "margin", "cost", "closed", "first_seen", "segment",
 )  # fmt: skip
 
 
@@ -91,6 +93,8 @@ class Scoring:
         The model in use.
     policy
         Horizons, and the thresholds in force.
+    boundaries
+        Those of quintiles that are in force.
     is_read
         Whether anybody reads scores, and states are to become durable.
 
@@ -102,6 +106,7 @@ class Scoring:
         self.model = model
         self._table = table
         self.policy = policy
+        self.boundaries = Boundaries()
 
     def score(self, step: Step, told: Mask | None = None) -> Floats:
         """Score customers, move their stages, and emit what changed.
@@ -168,15 +173,18 @@ class Scoring:
         )
 
     def _tell(self, step: Step, features: Floats, risk: Floats, told: Mask | None) -> Mask:
-        """Emit scores: told ones, and where band or stage is not the one last emitted."""
+        """Emit scores: told ones, and where band, stage or segment is not the one last emitted."""
         rows = step.rows
         band = np.floor(risk * BANDS + 1e-9).astype(np.int8)
         sent: Mask = (band != rows["band"]) | (rows["stage"] != rows["emitted_stage"])
+        segment = segment_codes(rows, step.now, self.boundaries)
+        sent |= segment != rows["segment"]
         if told is not None:
             sent |= told
         which = np.flatnonzero(sent)
         if len(which):
             rows["band"], rows["emitted_stage"], rows["untold"][which] = band, rows["stage"], 0
+            rows["segment"] = segment
             step.emit(SCORE, which, self._scores(step, which, features[which], risk[which]))
         return sent
 
@@ -191,7 +199,7 @@ class Scoring:
             now.tolist(), risk.tolist(), features.tolist(), reasons,
             np.stack(forecasts, axis=1).tolist(),
             *(risk_before(rows, now, days) for days in (7, 30)), review.tolist(),
-            visits.tolist(),
+            visits.tolist(), digits(quintiles(rows, now, self.boundaries), rows["segment"]),
             *(rows[name].tolist() for name in _SCORED), strict=True,
         )  # fmt: skip
         return [
@@ -202,9 +210,10 @@ class Scoring:
         """Take customer, profile and model as they are now: all may change within the batch."""
         customer = self._table.ids[index]
         profile, version = self._table.profile(index), self.model.version
-        (at, risk, features, reasons, forecast, week, month, review, to_come, stage, since, first,
-         last, visits, purchases, spend, revenue, margin, cost, closed, known) = plain  # fmt: skip
-        dealings = self._dealings(index, at, known)
+        (at, risk, features, reasons, forecast, week, month, review, to_come, rfm, stage, since,
+         first, last, visits, purchases, spend, revenue, margin, cost, closed, known,
+         group) = plain  # fmt: skip
+        dealings, limits = self._dealings(index, at, known), self.boundaries
 
         def make(origin: Identity) -> Score:
             p_closed, p_churn, expected_spend, clv = forecast
@@ -238,6 +247,10 @@ class Scoring:
                 next_review=review * SLOT_MS,
                 expected_visits=to_come,
                 purchases=purchases,
+                segment=NAMES[group],
+                rfm=rfm,
+                value_band=limits.value_band(clv),
+                heavy_use=limits.heavily_used(dealings.services),
             )
 
         return make

@@ -55,6 +55,7 @@ CONTROL: Final[dict[str, type[Struct]]] = {
     "tenure.model": events.ModelActivated,
     "tenure.model_pin": events.ModelPinned,
     "tenure.thresholds": events.ThresholdsSet,
+    "tenure.boundaries": events.BoundariesSet,
     "tenure.erasure": events.Erasure,
 }
 

@@ -1,4 +1,4 @@
-"""Control events that people write: what they choose for every partition, and who and why."""
+"""Control events: what every partition is told, by people (and why) or by the campaigner."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import Final
 
 import msgspec
 
-from shared.domain.events import ModelPinData, ModelPinned, ThresholdsData, ThresholdsSet
+from shared.domain.events import (
+    BoundariesSet,
+    ModelPinData,
+    ModelPinned,
+    ThresholdsData,
+    ThresholdsSet,
+)
+from shared.domain.rfm import Boundaries
 from shared.domain.thresholds import LifecycleThresholds
 
 #: A partition whose history is being replayed is behind the clock; its time must stay there.
@@ -49,5 +56,18 @@ def thresholds_event(thresholds: LifecycleThresholds, by: str, reason: str, sour
             data=ThresholdsData(
                 thresholds.version, thresholds.default, thresholds.markets, by=by, reason=reason
             ),
+        )
+    )
+
+
+def boundaries_event(found: Boundaries, source: str) -> bytes:
+    """Return what sets the boundaries of quintiles; their version says when they were found."""
+    return msgspec.json.encode(
+        BoundariesSet(
+            specversion="1.0",
+            id=f"boundaries/{found.version}",
+            source=source,
+            time=_MOVES_NOTHING,
+            data=found,
         )
     )

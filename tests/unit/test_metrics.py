@@ -15,6 +15,7 @@ OF_ALL = ("tenure_build", "tenure_ready")
 #: Gauges that count things or are flags, and bear the name of the thing.
 THINGS = (
     "tenure_customers",
+    "tenure_segment_customers",
     "tenure_campaigner_customers",
     "tenure_campaigner_enrolled_customers",
     "tenure_campaigner_measured_customers",

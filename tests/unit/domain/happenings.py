@@ -15,6 +15,7 @@ from tests.unit.domain.histories import (
     Json,
     account,
     activation,
+    boundaries,
     contact,
     cost,
     erasure,
@@ -59,6 +60,8 @@ happenings = st.builds(
             "far",
             "moved_to_market",
             "thresholds",
+            "boundaries",
+            "boundaries",
             "erasure",
         ]
     ),
@@ -92,6 +95,9 @@ def to_event(one: Happening, at: int) -> Json:
         "moved_to_market": lambda: account(who, at, "activated", name, market=f"m{one.number % 3}"),
         "thresholds": lambda: thresholds(
             at, one.number, m1={"onboarding_days": one.number + 1.0}, m2={"decline_risk": 0.3}
+        ),
+        "boundaries": lambda: boundaries(
+            at, one.number, visits=[1.0, 2.0, 3.0, 4.0 + one.number], spend=[0.5, 1.0, 5.0, 9.0]
         ),
         "pin": lambda: pin(at, one.number + 1, one.number % 4),
         "unpin": lambda: pin(at, one.number + 1, None),

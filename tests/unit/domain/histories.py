@@ -92,6 +92,20 @@ def thresholds(at: int, version: int, **markets: Json) -> Json:
     return event("thresholds", at, None, data)
 
 
+def boundaries(at: int, version: int, **data: object) -> Json:
+    """Return a control event: quintiles of a base in which a visit and a coin are a quintile."""
+    found = {
+        "version": version,
+        "customers": 25,
+        "silence_days": [4.0, 3.0, 2.0, 1.0],
+        "visits": [1.0, 2.0, 3.0, 4.0],
+        "spend": [10.0, 20.0, 30.0, 40.0],
+        "clv": [1.0, 2.0, 3.0, 4.0],
+        "services": {"voice": 1.0},
+    }
+    return event("boundaries", at, None, {**found, **data})
+
+
 def pin(at: int, said_at: int, version: int | None) -> Json:
     return event("model_pin", at, None, {"at": said_at, "version": version, "by": "tests"})
 

@@ -111,6 +111,7 @@ def test_history_is_scored_exactly_when_something_changed(happened: list[Happeni
             "closed",
             "activated",
             "consent_given",
+            "moved_to_market",
             "contact",
         }
         for score in history.scores:
@@ -123,7 +124,7 @@ def test_history_is_scored_exactly_when_something_changed(happened: list[Happeni
 
 
 def shown(score: Score) -> tuple[object, ...]:
-    return band(score.risk), score.stage, score.closed, score.profile
+    return band(score.risk), score.stage, score.segment, score.closed, score.profile
 
 
 def assert_shows(score: Score, target: Partition, customer: str) -> None:
