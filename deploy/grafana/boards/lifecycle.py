@@ -56,6 +56,14 @@ _NOW: Final = Section(
                 )
             ),
         ),
+        Panel(
+            "Segments over time",
+            "Customers by segment of recency, frequency and money; none before 25 are active.",
+            "short",
+            (Query(f"sum by (segment) (tenure_segment_customers{{{_SCORER}}})", "{{segment}}"),),
+            width=24,
+            stacked=True,
+        ),
     ),
 )
 
