@@ -228,6 +228,10 @@ CAMPAIGNER_LAG: Final = Gauge("tenure_campaigner_lag_records", "Records behind t
 CAMPAIGNER_CUSTOMERS: Final = Gauge(
     "tenure_campaigner_customers", "Customers in the read model", ["stage"]
 )
+#: The same by `segment`: those of RFM quintiles, value bands, and those that are watched.
+CAMPAIGNER_SEGMENTS: Final = Gauge(
+    "tenure_campaigner_segment_customers", "Customers in the read model", ["segment"]
+)
 #: A campaign's effect, by `campaign` (`*` for all together); the same from every campaigner. Uplift
 #: has a `bound` (estimate, low, high), and none while too few are measured.
 CAMPAIGNER_UNITS: Final = Gauge(

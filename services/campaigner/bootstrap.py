@@ -22,14 +22,17 @@ from services.campaigner.controls.http import ControlApi, add_controls
 from services.campaigner.erased import erased
 from services.campaigner.gauges import Gauges
 from services.campaigner.http import Api, create_app
+from services.campaigner.messages import SOURCE
 from services.campaigner.ports import Clock, Hook, no_hook
 from services.campaigner.publisher import Publisher
+from services.campaigner.quintiles import Quintiles
 from services.campaigner.recall import recall
 from services.campaigner.rules import LiveRules
 from services.campaigner.service import Campaigner
 from services.campaigner.webhook_file import LiveWebhooks
 from services.campaigner.webhooks import DeliverAll, Deliveries
 from shared.adapters.api_keys import Doorkeeper, doorkeeper
+from shared.adapters.control_log import tell_every_partition
 from shared.adapters.health import Health
 from shared.adapters.http import HttpServer
 from shared.adapters.sql.campaign_queries import CampaignQueries
@@ -39,6 +42,8 @@ from shared.adapters.sql.control_store import ControlStore
 from shared.adapters.sql.engine import Database, open_database
 from shared.adapters.sql.webhook_store import WebhookStore
 from shared.adapters.tracing import Traces, open_traces
+from shared.domain.rfm import Boundaries
+from shared.schemas.control_events import boundaries_event
 from shared.settings import Settings
 from shared.topics import CUSTOMER_SCORES
 
@@ -84,6 +89,7 @@ class Campaigning:
     fail: Callable[[BaseException], None]
     webhooks: DeliverAll
     traces: Traces
+    quintiles: Quintiles
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set.
@@ -98,6 +104,7 @@ class Campaigning:
         works: dict[str, Work] = {"scores": self.consumer.run, "outbox": self.publisher.run}
         works["gauges"] = self.gauges.run
         works["webhooks"] = self.webhooks.run
+        works["quintiles"] = self.quintiles.run
         threads = [self._thread(name, work, ending) for name, work in works.items()]
         async with self.server:
             for thread in threads:
@@ -125,6 +132,11 @@ class Campaigning:
         self.bus.close()
         self.database.dispose()
         self.traces.close()
+
+
+def _tell(settings: Settings, found: Boundaries) -> None:
+    """Append boundaries of quintiles to the log of every partition."""
+    asyncio.run(tell_every_partition(settings, boundaries_event(found, SOURCE)))
 
 
 def build(
@@ -258,4 +270,5 @@ def build(
         fail,
         DeliverAll(endpoints, deliver),
         traces,
+        Quintiles(queries.segments, campaigner.leases, partial(_tell, settings)),
     )

@@ -96,6 +96,13 @@ class Gauges:
         for stage, count in counts.items():
             metrics.CAMPAIGNER_CUSTOMERS.labels(stage).set(count)
 
+    def measure_segments(self) -> None:
+        """Set how many customers are in each segment."""
+        counts = self._queries.segments.counts()
+        metrics.CAMPAIGNER_SEGMENTS.clear()
+        for segment, count in counts.items():
+            metrics.CAMPAIGNER_SEGMENTS.labels(segment).set(count)
+
     def measure_effects(self) -> None:
         """Set what each campaign has achieved."""
         for each in _OF_EFFECTS:
@@ -120,6 +127,7 @@ class Gauges:
             self.measure_budgets()
             if count_customers:
                 self.measure_customers()
+                self.measure_segments()
                 self.measure_effects()
         except Exception as error:
             self.problem = f"the database does not answer ({type(error).__name__})"

@@ -22,6 +22,7 @@ from services.campaigner.views import (
     Done,
     Problem,
     ReferrerPage,
+    SegmentPage,
     SourcePage,
     StagePage,
     SuppressionPage,
@@ -45,6 +46,7 @@ _SCHEMAS: Final = "#/components/schemas/{name}"
 _ANSWERS: Final = (
     Score, StoredDecision, DecisionPage, CampaignPage, CampaignReport, StagePage, Problem,
     SuppressionPage, AuditPage, Done, BasePage, CohortPage, SourcePage, ReferrerPage,
+    SegmentPage,
 )  # fmt: skip
 
 CustomerId = Annotated[str, Path(description="As in the events")]
@@ -141,6 +143,12 @@ class Api:
         """Return how many customers are in each stage."""
         return _json(StagePage(self._queries.stages()))
 
+    def segments(self) -> Response:
+        """Return how many customers are in each segment, and where quintiles end."""
+        kept = self._queries.segments.newest()
+        counts = self._queries.segments.counts()
+        return _json(SegmentPage(counts, None if kept is None else kept.boundaries))
+
     def base(self, by: GroupedBy = "stage") -> Response:
         """Return the base in groups: customers, revenue, margin, cost, spend and value to come."""
         return _json(BasePage(by, group(self._queries.members(), by)))
@@ -192,6 +200,7 @@ def create_app(api: Api, doorkeeper: Doorkeeper, health: Health) -> FastAPI:
         ("/v1/campaigns/{campaign}/report", api.report, CampaignReport),
         ("/v1/report", api.report_on_all, CampaignReport),
         ("/v1/stages", api.stages, StagePage),
+        ("/v1/segments", api.segments, SegmentPage),
         ("/v1/base", api.base, BasePage),
         ("/v1/base/cohorts", api.cohorts, CohortPage),
         ("/v1/base/sources", api.sources, SourcePage),

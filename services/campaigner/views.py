@@ -12,6 +12,7 @@ from shared.domain.campaign_outputs import Outcome
 from shared.domain.campaigns import Campaign
 from shared.domain.cohorts import Cohort, CohortBy
 from shared.domain.outputs import Stage
+from shared.domain.rfm import Boundaries
 
 
 class DecisionPage(Struct, frozen=True):
@@ -45,6 +46,16 @@ class StagePage(Struct, frozen=True):
     """How many customers are in each stage."""
 
     stages: dict[Stage, int]
+
+
+class SegmentPage(Struct, frozen=True):
+    """How many customers are in each segment; ``boundaries`` are those that scorers were told.
+
+    A score tells its customer's segment as of that score.
+    """
+
+    segments: dict[str, int]
+    boundaries: Boundaries | None
 
 
 class BasePage(Struct, frozen=True):

@@ -20,7 +20,7 @@ from shared.adapters.tracing import NO_TRACES, Traces
 from shared.domain.batch import Record
 from shared.domain.errors import TenureError
 from shared.domain.partition import Partition
-from shared.domain.policy import Policy
+from shared.domain.policy import SLOT_MS, Policy
 from shared.domain.scoring import cold_model
 
 log = structlog.get_logger(__name__)
@@ -148,11 +148,11 @@ class Scorer:
         }
 
     def _is_silent(self, number: int, worker: PartitionWorker) -> bool:
-        """Tell whether time stands still; a partition nobody wrote to yet has none to move."""
+        """Tell whether time stands still; one of no customer's events has none to move."""
         now = worker.partition.now
         behind = self._wall_ms() - now > _HISTORY_MS
         patience = _HISTORY_PATIENCE_S if behind else self._tick_after_s
-        return now > 0 and self._monotonic() - self._heard[number] > patience
+        return now >= SLOT_MS and self._monotonic() - self._heard[number] > patience
 
     async def _opened(self, opening: asyncio.Task[None]) -> None:
         """Wait until all partitions are open, or until one cannot be."""

@@ -17,8 +17,9 @@ from shared.domain.events import (
 from shared.domain.rfm import Boundaries
 from shared.domain.thresholds import LifecycleThresholds
 
-#: A partition whose history is being replayed is behind the clock; its time must stay there.
-_MOVES_NOTHING: Final = datetime(1970, 1, 2, tzinfo=UTC)
+#: A partition whose history is being replayed is behind the clock; its time must stay there. It is
+#: within the first quarter of an hour: nobody takes that for a time of customers' events.
+MOVES_NOTHING: Final = datetime(1970, 1, 1, second=1, tzinfo=UTC)
 
 
 def pin_event(version: int | None, at: int, by: str, reason: str, source: str) -> bytes:
@@ -39,7 +40,7 @@ def pin_event(version: int | None, at: int, by: str, reason: str, source: str) -
             specversion="1.0",
             id=f"pin/{at}",
             source=source,
-            time=_MOVES_NOTHING,
+            time=MOVES_NOTHING,
             data=ModelPinData(at, version, by, reason),
         )
     )
@@ -52,7 +53,7 @@ def thresholds_event(thresholds: LifecycleThresholds, by: str, reason: str, sour
             specversion="1.0",
             id=f"thresholds/{thresholds.version}",
             source=source,
-            time=_MOVES_NOTHING,
+            time=MOVES_NOTHING,
             data=ThresholdsData(
                 thresholds.version, thresholds.default, thresholds.markets, by=by, reason=reason
             ),
@@ -67,7 +68,7 @@ def boundaries_event(found: Boundaries, source: str) -> bytes:
             specversion="1.0",
             id=f"boundaries/{found.version}",
             source=source,
-            time=_MOVES_NOTHING,
+            time=MOVES_NOTHING,
             data=found,
         )
     )

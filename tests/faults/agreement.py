@@ -1,9 +1,9 @@
-"""How many customers are in each stage, by everybody who counts them."""
+"""How many customers are in each stage and segment, by everybody who counts them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -13,12 +13,13 @@ from tests.faults.expected import folded
 from tests.faults.services import Service
 from tests.support.cluster import Cluster
 
-Stages = dict[str, int]
+#: By what is counted (stage, segment) and its name.
+Counts = dict[tuple[str, str], int]
 
 
 @dataclass(frozen=True)
 class Counted:
-    """Customers by stage, those of stages that somebody is in.
+    """Customers by stage and by segment, of those that somebody is in.
 
     Attributes
     ----------
@@ -31,44 +32,63 @@ class Counted:
 
     """
 
-    scorers: Stages
-    campaigner: Stages
-    sql: Stages
-    log: Stages
+    scorers: Counts
+    campaigner: Counts
+    sql: Counts
+    log: Counts
 
     @property
     def agree(self) -> bool:
-        return self.scorers == self.campaigner == self.sql == self.log and bool(self.log)
+        """Whether all count the same, and somebody is in a segment."""
+        same = self.scorers == self.campaigner == self.sql == self.log
+        return same and any(of == "segment" for of, _ in self.log)
 
 
 def count(cluster: Cluster, scorers: Sequence[Service], campaigner: Service) -> Counted:
     """Count in each place; while time passes and gauges are old, they may differ."""
     offsets = {number: at for one in scorers for number, at in one.partitions().items()}
     log = folded(cluster, [offsets.get(number, 0) for number in range(cluster.settings.partitions)])
-    page = campaigner.get("/v1/stages") or {"stages": {}}
+    stages = (campaigner.get("/v1/stages") or {"stages": {}})["stages"]
+    segments = (campaigner.get("/v1/segments") or {"segments": {}})["segments"]
     return Counted(
-        scorers=_sum(*(_gauge(one, "tenure_customers") for one in scorers)),
-        campaigner=_sum(_gauge(campaigner, "tenure_campaigner_customers")),
-        sql=_sum(page["stages"]),
-        log=_sum(*(one.partition.stages() for one in log)),
+        scorers=_sum(*(_gauges(one, "tenure_customers", "tenure_segment_") for one in scorers)),
+        campaigner=_sum(
+            _gauges(campaigner, "tenure_campaigner_customers", "tenure_campaigner_segment_")
+        ),
+        sql=_sum(_named("stage", stages), _named("segment", segments)),
+        log=_sum(
+            *(_named("stage", one.partition.stages()) for one in log),
+            *(_named("segment", one.partition.segments()) for one in log),
+        ),
     )
 
 
-def _gauge(service: Service, name: str) -> Stages:
+def _gauges(service: Service, *names: str) -> Counts:
+    """Return gauges of customers by stage and by segment, whose names begin so."""
     try:
         text = httpx.get(f"{service.url}/metrics", timeout=5, trust_env=False).text
     except httpx.TransportError:
         return {}
     return {
-        sample.labels["stage"]: int(sample.value)
+        label: int(sample.value)
         for family in text_string_to_metric_families(text)
         for sample in family.samples
-        if sample.name == name
+        if sample.name.startswith(names)
+        for label in sample.labels.items()
     }
 
 
-def _sum(*counts: Stages) -> Stages:
-    total: Counter[str] = Counter()
+def _named(of: str, counts: Mapping[str, int]) -> Counts:
+    return {(of, name): number for name, number in counts.items()}
+
+
+def _sum(*counts: Counts) -> Counts:
+    """Add up, but for value bands, which scorers do not count."""
+    total: Counter[tuple[str, str]] = Counter()
     for each in counts:
         total.update(each)
-    return {stage: number for stage, number in total.items() if number}
+    return {
+        (of, name): number
+        for (of, name), number in total.items()
+        if number and not name.startswith("value-")
+    }

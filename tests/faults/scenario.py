@@ -85,7 +85,8 @@ class Aftermath:
     left
         What the scorers had left on each topic when they had ended.
     counted
-        Customers by stage, as everybody counted them when it was over, and nobody had ended yet.
+        Customers by stage and segment, as everybody counted them when it was over, and nobody had
+        ended yet.
 
     """
 

@@ -67,13 +67,16 @@ def test_states_are_those_of_an_undisturbed_fold(
         assert_same_states(found.table, wanted.partition.table)
 
 
-def test_everybody_counts_the_same_customers_in_each_stage(after: Aftermath) -> None:
+def test_everybody_counts_the_same_customers_in_each_stage_and_segment(after: Aftermath) -> None:
     counted = after.counted
     assert counted.scorers == counted.log
     assert counted.campaigner == counted.log
     assert counted.sql == counted.log
-    assert sum(counted.log.values()) == len(after.accepted.sums())
-    assert len(counted.log) > 1
+    stages = [number for (of, _), number in counted.log.items() if of == "stage"]
+    assert sum(stages) == len(after.accepted.sums())
+    segments = {name for of, name in counted.log if of == "segment"}
+    assert len(stages) > 1
+    assert len(segments) > 1
 
 
 def values(after: Aftermath, topic: topics.Topic, partition: int | None = None) -> list[bytes]:

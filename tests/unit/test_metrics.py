@@ -17,6 +17,7 @@ THINGS = (
     "tenure_customers",
     "tenure_segment_customers",
     "tenure_campaigner_customers",
+    "tenure_campaigner_segment_customers",
     "tenure_campaigner_enrolled_customers",
     "tenure_campaigner_measured_customers",
     "tenure_campaigner_opted_out_customers",

@@ -247,8 +247,21 @@ _DELIVERY: Final = Section(
                     "a first score arrives",
                 ),
             ),
-            width=24,
+            width=12,
             stacked=True,
+        ),
+        Panel(
+            "Segments in the read model",
+            "Customers in each segment: of quintiles, of value, and those that are watched.",
+            "short",
+            (
+                Query(
+                    f"max by (segment) (tenure_campaigner_segment_customers{{{_JOB}}})",
+                    "{{segment}}",
+                    "25 customers are active",
+                ),
+            ),
+            width=12,
         ),
     ),
 )

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Final
 
 import msgspec
 import structlog
@@ -26,12 +24,10 @@ from shared.adapters.sql.control_store import ControlStore
 from shared.domain.erasure import pseudonym
 from shared.domain.errors import TenureError
 from shared.domain.events import Erasure, ErasureData
+from shared.schemas.control_events import MOVES_NOTHING
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-#: A partition whose history is being replayed is behind the clock; its time must stay there.
-_MOVES_NOTHING: Final = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 Tell = Callable[[Settings, Mapping[str, bytes]], Coroutine[None, None, int]]
@@ -107,7 +103,7 @@ def _event(customer: str, name: str, now: int) -> bytes:
             specversion="1.0",
             id=f"erasure/{name}/{now}",
             source="tenure/campaigner",
-            time=_MOVES_NOTHING,
+            time=MOVES_NOTHING,
             data=ErasureData(customer, now),
         )
     )

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Engine, Integer, case, cast, func, select
 
 from shared.adapters.sql.budget_store import spent_in
 from shared.adapters.sql.engine import reading
+from shared.adapters.sql.segment_store import SegmentStore
 from shared.adapters.sql.tables import customers, decisions, positions, units
 from shared.domain.acquisition import Acquired
 from shared.domain.base_report import Member
@@ -45,6 +46,8 @@ class CampaignQueries:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        #: Questions about segments.
+        self.segments = SegmentStore(engine)
 
     def profile(self, customer: str) -> str | None:
         """Return a customer's last score as JSON, ``None`` if unknown."""

@@ -54,6 +54,8 @@ def _profile(partition: int, score: Score, raw: str) -> Row:
         "origin_offset": score.origin.offset,
         "origin_ordinal": score.origin.ordinal,
         "score": raw,
+        "segment": score.segment,
+        "value_band": score.value_band,
     }
 
 

@@ -52,8 +52,20 @@ customers: Final = Table(
     Column("origin_offset", BigInteger, nullable=False),
     Column("origin_ordinal", Integer, nullable=False),
     Column("score", Text, nullable=False),
+    Column("segment", String(16), nullable=False, server_default=""),
+    Column("value_band", Integer, nullable=False, server_default="0"),
     Index("customers_by_partition", "partition"),
     Index("customers_by_stage", "stage"),
+    Index("customers_by_segment", "segment", "value_band"),
+)
+
+#: Boundaries of quintiles that scorers were told, and how many customers were known then.
+boundaries: Final = Table(
+    "boundaries",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("known", BigInteger, nullable=False),
+    Column("record", Text, nullable=False),
 )
 
 #: Where customers stand with the campaigns that have decided about them.

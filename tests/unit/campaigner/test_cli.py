@@ -12,7 +12,7 @@ from click.testing import Result
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
-from services.campaigner import base_cli, cli, cohorts_cli, cohorts_page
+from services.campaigner import base_cli, cli, cohorts_cli, cohorts_page, segments_cli
 from services.campaigner.campaign_file import CampaignBook, CampaignFileError
 from services.campaigner.client import OperatorClient, OperatorError
 from services.campaigner.http import Api, create_app
@@ -21,7 +21,9 @@ from shared.adapters.health import Health
 from shared.adapters.http import HttpServer
 from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.adapters.sql.engine import open_database
-from tests.campaign_builders import campaign, score
+from shared.adapters.sql.segment_store import SegmentStore
+from shared.domain.rfm import Boundaries
+from tests.campaign_builders import T0, campaign, score
 from tests.unit.campaigner.world import World, emptied
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "examples" / "campaigns.yaml"
@@ -32,6 +34,7 @@ app.add_typer(cli.customer)
 app.add_typer(cli.campaigns)
 app.command()(cli.decisions)
 app.command()(base_cli.base)
+app.command()(segments_cli.segments)
 app.command()(cohorts_cli.cohorts)
 app.command()(cohorts_cli.sources)
 app.command()(cohorts_cli.referrers)
@@ -177,6 +180,18 @@ async def test_the_base_is_shown_to_people_and_to_programs(url: str) -> None:
     found = json.loads((await tenure("base", "--by", "stage", "--url", url, "--json")).stdout)
     assert found["by"] == "stage"
     assert sum(each["customers"] for each in found["groups"]) == 1
+
+
+async def test_segments_are_shown_to_people_and_to_programs(url: str, memory: Engine) -> None:
+    shown = await tenure("segments", "--url", url)
+    assert shown.stdout.startswith("No quintiles yet")
+    store = SegmentStore(memory)
+    store.keep(Boundaries(version=T0, customers=25, spend=(1.0, 2.0, 3.0, 4e6)), 25)
+    shown = await tenure("segments", "--url", url)
+    assert "of 25 at 2027-01-15 08:00 UTC" in shown.stdout
+    assert "4e+06" in shown.stdout
+    found = json.loads((await tenure("segments", "--json", "--url", url)).stdout)
+    assert (found["segments"], found["boundaries"]["version"]) == ({}, T0)
 
 
 async def test_cohorts_as_a_table_as_a_page_and_for_programs(url: str, tmp_path: Path) -> None:

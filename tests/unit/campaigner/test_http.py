@@ -175,6 +175,7 @@ async def documented(app: FastAPI) -> dict[str, Any]:
         ("/v1/decisions", "/v1/decisions"),
         ("/v1/campaigns", "/v1/campaigns"),
         ("/v1/stages", "/v1/stages"),
+        ("/v1/segments", "/v1/segments"),
         ("/v1/customers/{customer}", "/v1/customers/nobody"),
     ],
 )

@@ -16,11 +16,14 @@ from services.scorer.memory import (
 )
 from services.scorer.ports import Restored
 from services.scorer.service import LogCutError, ReleasedError, Scorer
-from shared import metrics
+from shared import metrics, topics
+from shared.domain.batch import Record
 from shared.domain.emission import Effects
 from shared.domain.policy import Policy
 from shared.domain.position import Position
+from shared.domain.rfm import Boundaries
 from shared.domain.scoring import Served
+from shared.schemas.control_events import boundaries_event
 from tests.unit.domain.histories import HOUR_MS, T0, activation, purchase, record, served
 from tests.waiting import until
 
@@ -230,6 +233,21 @@ async def test_a_record_ends_the_silence(bench: Bench) -> None:
 
 async def test_a_partition_that_nobody_wrote_to_is_never_ticked(bench: Bench) -> None:
     await bench.scorer.assign({0})
+    bench.clocks.pass_seconds(10 * 24 * 3600)
+    await bench.scorer.tick_silent()
+    assert bench.ticks.sent == []
+    await bench.scorer.release()
+
+
+async def test_a_partition_that_heard_a_control_event_alone_has_no_time_yet(bench: Bench) -> None:
+    """To move it would make late what is replayed into it, and would hold the trainer back."""
+    await bench.scorer.assign({0})
+    durable = asyncio.Event()
+    told = Record(0, T0, boundaries_event(Boundaries(version=1), "tests"))
+    bench.source.records[0].append(told)
+    await bench.scorer.submit(0, told, durable.set)
+    await durable.wait()
+    assert not bench.stores.logs[topics.TRAINING_EXAMPLES.name, 0]  # no watermark
     bench.clocks.pass_seconds(10 * 24 * 3600)
     await bench.scorer.tick_silent()
     assert bench.ticks.sent == []
