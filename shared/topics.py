@@ -117,6 +117,12 @@ def own_triggers(campaign: str) -> Topic:
 CAMPAIGN_DECISIONS: Final = Topic(
     "campaign-decisions", "customer", "Every crossing and what became of it", config=_log(30)
 )
+SEGMENT_CHANGES: Final = Topic(
+    "segment-changes",
+    "customer",
+    "Each entry into a segment of the campaign file, and each exit",
+    config=_log(30),
+)
 DEAD_LETTER: Final = Topic(
     "dead-letter",
     "where the original is",
@@ -145,6 +151,7 @@ TOPICS: Final = (
     CHURN_MODELS,
     RETENTION_TRIGGERS,
     CAMPAIGN_DECISIONS,
+    SEGMENT_CHANGES,
     DEAD_LETTER,
     ERASURES,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,7 @@ from shared.domain.conditions import (
     Bought,
     Condition,
     Consented,
+    HeavyUse,
     Not,
     OneOf,
     Uses,
@@ -72,9 +73,11 @@ class WhereModel(Model):
     contacts: RangeModel | None = None
     recharge_days: RangeModel | None = None
     days_since_recharge: RangeModel | None = None
+    value_band: RangeModel | None = None
     stage: Annotated[list[Stage], Field(min_length=1)] | None = None
     segment: Values | None = None
     rfm: Values | None = None
+    account: Annotated[list[Literal["open", "closed"]], Field(min_length=1)] | None = None
     status: Values | None = None
     plan: Values | None = None
     brand: Values | None = None
@@ -82,6 +85,7 @@ class WhereModel(Model):
     acquisition_source: Values | None = None
     attributes: dict[Label, Values] | None = None
     product: Values | None = None
+    heavy_use: Values | None = None
     usage: dict[Label, RangeModel] | None = None
     consent: Annotated[list[Consent], Field(min_length=1)] | None = None
     all: Annotated[list[WhereModel], Field(min_length=1)] | None = None
@@ -117,6 +121,8 @@ class WhereModel(Model):
         ]
         if self.product:
             parts.append(Bought(frozenset(self.product)))
+        if self.heavy_use:
+            parts.append(HeavyUse(frozenset(self.heavy_use)))
         if self.consent:
             parts.append(Consented(frozenset(self.consent)))
         return parts

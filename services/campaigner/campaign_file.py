@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from hashlib import blake2b
 from importlib import resources
@@ -18,7 +19,10 @@ from pydantic_core import ErrorDetails
 from services.campaigner.campaign_model import CampaignsModel
 from services.campaigner.campaign_values import EXAMPLES
 from shared.domain.campaigns import Campaign, GuardRails
+from shared.domain.conditions import Condition
 from shared.domain.errors import TenureError
+from shared.domain.named_segments import BUILT_IN, NamedSegment, is_segment, resolved
+from shared.domain.rfm import SEGMENTS
 
 Path_ = tuple[str | int, ...]
 
@@ -30,6 +34,10 @@ _REASONS: Final = {
     "list_type": "not a list",
     "string_type": "not a text",
 }
+
+
+_DEFINE: Final = "Define it below `segments:`, or see `tenure segments` for those there are"
+_OWN_NAMES: Final = [each.name for each in BUILT_IN]
 
 
 class Problem(NamedTuple):
@@ -53,11 +61,21 @@ class CampaignFileError(TenureError):
 
 
 class CampaignBook(Struct, frozen=True):
-    """The campaigns of a file, in its order; ``version`` is a hash of the file's content."""
+    """The campaigns of a file, in its order; ``version`` is a hash of the file's content.
+
+    ``segments`` are Tenure's own by conditions, then those of the file.
+    """
 
     version: str
     campaigns: tuple[Campaign, ...]
     rails: GuardRails = GuardRails()
+    segments: tuple[NamedSegment, ...] = BUILT_IN
+
+    @property
+    def definitions(self) -> str:
+        """A hash of the segments' conditions: whoever was looked at by others is so anew."""
+        known = [(each.name, each.condition) for each in self.segments]
+        return _hash(msgspec.json.encode(known, order="sorted"))
 
     def documents(self) -> dict[tuple[str, str], str]:
         """Return each campaign as JSON by (name, version)."""
@@ -97,11 +115,28 @@ def parse_campaigns(content: bytes, name: str = "campaigns") -> CampaignBook:
     document = _Document(content, name)
     model, errors = _validate(document.value)
     problems = document.twice + document.namesakes() + [document.problem(each) for each in errors]
+    problems += document.unknown_segments()
     if model is None or problems:
         raise CampaignFileError(name, sorted(problems))
     rails = model.guard_rails.rails()
-    campaigns = tuple(_versioned(each.campaign(rails.time_zone)) for each in model.campaigns)
-    return CampaignBook(_hash(content), campaigns, rails)
+    own: dict[str, Condition] = {}
+    segments = []
+    for each in model.segments:
+        segment = each.segment()
+        segments.append(replace(segment, condition=resolved(segment.condition, own)))
+        own[segment.name] = segments[-1].condition
+    campaigns = tuple(
+        _versioned(_with_segments(each.campaign(rails.time_zone), own)) for each in model.campaigns
+    )
+    return CampaignBook(_hash(content), campaigns, rails, (*BUILT_IN, *segments))
+
+
+def _with_segments(campaign: Campaign, own: Mapping[str, Condition]) -> Campaign:
+    """Return a campaign whose audience says what the segments that it names mean."""
+    audience = campaign.audience
+    if audience.where is None:
+        return campaign
+    return replace(campaign, audience=replace(audience, where=resolved(audience.where, own)))
 
 
 def _validate(value: object) -> tuple[CampaignsModel | None, list[ErrorDetails]]:
@@ -134,20 +169,51 @@ class _Document:
         return Problem(self._line(path), _dotted(path), _reason(error), remedy)
 
     def namesakes(self) -> list[Problem]:
-        """Return the campaigns that are named like one above them."""
+        """Return the campaigns, and the segments, that are named like one above them."""
+        return [*self._namesakes("campaigns"), *self._namesakes("segments")]
+
+    def unknown_segments(self) -> list[Problem]:
+        """Return the names of segments, in conditions, that there are not, or not yet."""
+        names, problems = self._names("segments"), []
+        for path, name in self._segments_named(self.value, ()):
+            above = names[: int(path[1])] if path[0] == "segments" else names
+            if not is_segment(name, map(str, above)):
+                known = [*map(str, names), *SEGMENTS, *_OWN_NAMES]
+                similar = get_close_matches(name, known, n=1)
+                reason = f"there is no segment {name!r}"
+                remedy = f"Did you mean `{similar[0]}`?" if similar else _DEFINE
+                if name in names:
+                    reason, remedy = f"segment {name!r} stands below", "Move it above this one"
+                problems.append(Problem(self._line(path), _dotted(path), reason, remedy))
+        return problems
+
+    def _segments_named(self, value: object, path: Path_) -> Iterator[tuple[Path_, str]]:
+        """Yield each name of a segment in a condition, and where it stands."""
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield from self._segments_named(inner, (*path, str(key)))
+        elif isinstance(value, list):
+            names = path[-1:] == ("segment",) and "where" in path and path[-2:-1] != ("attributes",)
+            for number, inner in enumerate(value):
+                if names and isinstance(inner, str):
+                    yield (*path, number), inner
+                else:
+                    yield from self._segments_named(inner, (*path, number))
+
+    def _namesakes(self, of: str) -> list[Problem]:
         first: dict[object, str] = {}
         problems = []
-        for number, name in enumerate(self._names()):
-            path = ("campaigns", number, "name")
+        for number, name in enumerate(self._names(of)):
+            path = (of, number, "name")
             other = first.setdefault(name, _dotted(path))
             if name is not None and other != _dotted(path):
                 reason = f"{name!r} is the name of {other}, too"
                 problems.append(Problem(self._line(path), _dotted(path), reason, "Rename one"))
         return problems
 
-    def _names(self) -> list[object]:
-        campaigns = self.value.get("campaigns") if isinstance(self.value, dict) else None
-        listed = campaigns if isinstance(campaigns, list) else []
+    def _names(self, of: str) -> list[object]:
+        named = self.value.get(of) if isinstance(self.value, dict) else None
+        listed = named if isinstance(named, list) else []
         names = [each.get("name") if isinstance(each, dict) else None for each in listed]
         return [name if isinstance(name, str) else None for name in names]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from services.campaigner.audience_model import AudienceModel
+from services.campaigner.audience_model import AudienceModel, WhereModel
 from services.campaigner.campaign_values import (
     Duration,
     Model,
@@ -22,6 +22,7 @@ from services.campaigner.campaign_values import (
 from services.campaigner.trigger_model import TriggerModel
 from shared.domain.budgets import Budget
 from shared.domain.campaigns import Campaign, Expected, GuardRails, State
+from shared.domain.named_segments import NamedSegment, is_reserved
 from shared.domain.offers import By, Good, Offer, Offers
 from shared.domain.quiet_hours import QuietHours, known_zone
 
@@ -267,10 +268,30 @@ class CampaignModel(Model):
         )
 
 
+class SegmentModel(Model):
+    """One of ``segments``: whoever meets a condition."""
+
+    name: Name
+    where: WhereModel
+    description: Annotated[str, Field(max_length=200)] = ""
+
+    @field_validator("name")
+    @classmethod
+    def _is_free(cls, value: str) -> str:
+        if is_reserved(value):
+            raise wrong(f"{value!r} is a segment of Tenure's own", "Choose another name")
+        return value
+
+    def segment(self) -> NamedSegment:
+        """Return it as the domain knows it, names of segments not resolved yet."""
+        return NamedSegment(self.name, self.where.condition(), self.description)
+
+
 class CampaignsModel(Model):
     """A whole file."""
 
     campaigns: list[CampaignModel]
+    segments: Annotated[tuple[SegmentModel, ...], Field(max_length=100, strict=False)] = ()
     guard_rails: GuardRailsModel = GuardRailsModel()
 
     @field_validator("guard_rails")

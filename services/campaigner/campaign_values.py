@@ -15,6 +15,8 @@ from shared.domain.campaigns import MARKS_PER_UNIT
 #: A value for each field that an error can show.
 EXAMPLES: Final = {
     "campaigns": "[{name: early-warning, ...}]",
+    "segments": "[{name: big-spenders, where: {spend: {min: 1000}}}]",
+    "description": "spent a thousand or more",
     "name": "early-warning",
     "state": "live",
     "trigger": "{risk_over: 0.6}",
@@ -72,6 +74,9 @@ EXAMPLES: Final = {
     "days_since_recharge": "{min: 20}",
     "segment": "[champions]",
     "rfm": "[555, 554]",
+    "account": "[open]",
+    "value_band": "{min: 4}",
+    "heavy_use": "[data]",
     "status": "[renewed]",
     "product": "[phone]",
     "usage": "{data: {min: 100}}",

@@ -146,8 +146,9 @@ class Api:
     def segments(self) -> Response:
         """Return how many customers are in each segment, and where quintiles end."""
         kept = self._queries.segments.newest()
-        counts = self._queries.segments.counts()
-        return _json(SegmentPage(counts, None if kept is None else kept.boundaries))
+        conditions = {each.name: str(each.condition) for each in self._book().segments}
+        counts = {**dict.fromkeys(conditions, 0), **self._queries.segments.counts()}
+        return _json(SegmentPage(counts, conditions, kept and kept.boundaries))
 
     def base(self, by: GroupedBy = "stage") -> Response:
         """Return the base in groups: customers, revenue, margin, cost, spend and value to come."""

@@ -1,4 +1,4 @@
-"""Decisions, triggers and dead letters as records: the CloudEvents Kafka binding, binary mode."""
+"""What the campaigner tells, as records: the CloudEvents Kafka binding, binary mode."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ import msgspec
 from services.campaigner.ports import Message
 from shared.adapters.tracing import TRACEPARENT
 from shared.domain.campaign_outputs import Decision, trigger_of
+from shared.domain.named_segments import SegmentChange
 from shared.domain.outputs import DeadLetter
-from shared.topics import CAMPAIGN_DECISIONS, DEAD_LETTER, RETENTION_TRIGGERS, own_triggers
+from shared.topics import (
+    CAMPAIGN_DECISIONS,
+    DEAD_LETTER,
+    RETENTION_TRIGGERS,
+    SEGMENT_CHANGES,
+    own_triggers,
+)
 
 SOURCE: Final = "tenure/campaigner"
 #: Bytes of an original that are kept: with its headers it stays below what producers may send.
@@ -39,6 +46,22 @@ def decision_message(decision: Decision) -> Message:
     headers = _headers("tenure.decision", decision, [("ce_outcome", decision.outcome)])
     value = msgspec.json.encode(decision)
     return Message(CAMPAIGN_DECISIONS.name, decision.customer, value, headers)
+
+
+def change_message(change: str) -> Message:
+    """Return the record of a customer's entry into a segment, or exit; ``change`` is its JSON."""
+    read = msgspec.json.decode(change, type=SegmentChange)
+    headers = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", read.id),
+        ("ce_source", SOURCE),
+        ("ce_type", f"tenure.segment_{read.change}"),
+        ("ce_subject", read.customer),
+        ("ce_time", rfc3339(read.at)),
+        ("ce_segment", read.segment),
+        ("content-type", "application/json"),
+    ]
+    return Message(SEGMENT_CHANGES.name, read.customer, change.encode(), headers)
 
 
 def letter_message(letter: str, topic: str) -> Message:

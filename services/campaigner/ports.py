@@ -56,6 +56,9 @@ class Store(Protocol):
     def latest(self, customer: str) -> Score:
         """Return a known customer's last score."""
 
+    def page(self, partition: int, after: str, limit: int) -> list[Score]:
+        """Return last scores of a partition's customers, in the order of ids."""
+
     def learned(self, campaign: str) -> Learned:
         """Return what is known of a campaign's offers."""
 

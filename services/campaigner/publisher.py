@@ -19,7 +19,12 @@ from typing import Final, NamedTuple, TypeVar
 
 import structlog
 
-from services.campaigner.messages import decision_message, letter_message, trigger_message
+from services.campaigner.messages import (
+    change_message,
+    decision_message,
+    letter_message,
+    trigger_message,
+)
 from services.campaigner.ports import Bus, Clock, Hook, Message, Store, no_hook
 from shared import metrics
 from shared.adapters.tracing import NO_TRACES, NO_WORK, Traces, Work
@@ -128,8 +133,19 @@ class Publisher:
         after = left = 0
         while partitions and (rows := self._store.waiting(partitions, after, PAGE)):
             self._hook("selected")
-            left += self._publish(leases, self._sorted(rows))
+            left += self._publish_apart(leases, rows)
             after = rows[-1].seq
+        return left
+
+    def _publish_apart(self, leases: Sequence[Lease], rows: Sequence[Waiting]) -> int:
+        """Publish decisions, then entries and exits: those make no trigger wait to be final."""
+        decided = [row for row in rows if row.change is None]
+        changes = [row for row in rows if row.change is not None]
+        left, due = 0, 0
+        for page in (self._sorted(decided), _Page([], [], changes)):
+            due += sum(map(len, page))
+            left += self._publish(leases, page)
+        self.problem = None if left == due else "Kafka does not acknowledge, trying again"
         return left
 
     def _attempt(self) -> int:
@@ -179,14 +195,14 @@ class Publisher:
         # 4. only now may they be forgotten
         settled += [Settled(row) for row in page.others if row.seq in acknowledged]
         self._settle(leases, settled)
-        complete = len(settled) == sum(map(len, page))
-        self.problem = None if complete else "Kafka does not acknowledge, trying again"
         return len(settled)
 
     def _begin(self, decision: Decision) -> Work:
         return self._traces.begin(_NAME, decision.traceparent) if decision.traceparent else NO_WORK
 
     def _message(self, row: Waiting) -> Message:
+        if row.change is not None:
+            return change_message(row.change)
         if row.letter is not None:
             return letter_message(row.letter, self._source)
         return decision_message(_decision(row))

@@ -76,7 +76,9 @@ class LiveRules:
         if self._path is not None and self._monotonic() >= self._look_at:
             self._look_at = self._monotonic() + _LOOK_S
             self._look()
-        return Rules(self.book.campaigns, self._salt, self.book.rails, self._controls())
+        book, controls = self.book, self._controls()
+        segments = book.segments, book.definitions
+        return Rules(book.campaigns, self._salt, book.rails, controls, *segments)
 
     def _look(self) -> None:
         # Read and compared as a whole: it is small, and times and sizes can deceive.

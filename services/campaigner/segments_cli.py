@@ -22,15 +22,19 @@ def segments(*, url: Url = None, key: Key = None, as_json: AsJson = False) -> No
     if as_json:
         typer.echo(json.dumps(found))
         return
-    if not found["boundaries"]:
+    print_tables(_counts(found["segments"], found["conditions"]))
+    typer.echo()
+    if found["boundaries"]:
+        print_tables(_ends(found["boundaries"]))
+    else:
         typer.echo("No quintiles yet: they need 25 active customers, and a few seconds.")
-        return
-    print_tables(_counts(found["segments"]), _ends(found["boundaries"]), apart=True)
 
 
-def _counts(counts: dict[str, int]) -> Table:
-    rows = ((name, f"{count:,}") for name, count in sorted(counts.items()))
-    return table("segment", "customers", rows=rows)
+def _counts(counts: dict[str, int], conditions: dict[str, str]) -> Table:
+    rows = (
+        (name, f"{count:,}", conditions.get(name, "")) for name, count in sorted(counts.items())
+    )
+    return table("segment", "customers", "who", rows=rows)
 
 
 def _ends(boundaries: dict[str, Any]) -> Table:

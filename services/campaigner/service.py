@@ -33,6 +33,7 @@ from shared.domain.campaign_state import (
 )
 from shared.domain.events import DECODE_ERRORS
 from shared.domain.outputs import DeadLetter, Score
+from shared.domain.segment_fold import SWEEP
 from shared.domain.standings import Enrolment, Standings
 
 log = structlog.get_logger(__name__)
@@ -189,7 +190,7 @@ class Campaigner:
     def _process(self, records: Mapping[int, Sequence[Record]]) -> int:
         now, rules, since_ns = self._clock(), self._rules(), time.time_ns()
         batches = [self._fold(each, records, rules, now) for each in self._owned.values()]
-        changed = [batch for batch in batches if batch.end > batch.start or batch.armings]
+        changed = [batch for batch in batches if _adds_something(batch)]
         if not changed:
             return 0
         followed = [
@@ -214,8 +215,9 @@ class Campaigner:
         """Say that something waits in the outbox; return how many decisions do."""
         decisions = sum(len(each.decisions) + len(each.revised) for each in batches)
         letters = sum(len(each.letters) for each in batches)
+        changes = sum(len(each.changes) for each in batches)
         metrics.CAMPAIGNER_UNREADABLE.inc(letters)
-        if decisions or letters:
+        if decisions or letters or changes:
             self._decided()
         return decisions
 
@@ -247,11 +249,23 @@ class Campaigner:
             if record.offset >= batch.end:
                 _take(fold, batch, record)
                 batch.end = record.offset + 1
+        self._sweep(fold, partition, now)
         return batch
+
+    def _sweep(self, fold: Fold, partition: int, now: int) -> None:
+        """Look at the next customers whom time alone may have moved into a segment or out."""
+        sweep = fold.segments.due(now)
+        if sweep is not None:
+            after = sweep.after or ""
+            fold.segments.sweep(sweep, self._store.page(partition, after, SWEEP))
 
     def _take_released(self, partition: int) -> Iterable[Enrolment]:
         with self._lock:
             return self._released.pop(partition, ())
+
+
+def _adds_something(batch: Batch) -> bool:
+    return batch.end > batch.start or bool(batch.armings) or batch.swept is not None
 
 
 def _take(fold: Fold, batch: Batch, record: Record) -> None:

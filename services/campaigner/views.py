@@ -49,12 +49,21 @@ class StagePage(Struct, frozen=True):
 
 
 class SegmentPage(Struct, frozen=True):
-    """How many customers are in each segment; ``boundaries`` are those that scorers were told.
+    """How many customers are in each segment.
 
-    A score tells its customer's segment as of that score.
+    Attributes
+    ----------
+    segments
+        By name; those by conditions also where nobody is in them.
+    conditions
+        Those in force, in words.
+    boundaries
+        Of quintiles, as scorers were told.
+
     """
 
     segments: dict[str, int]
+    conditions: dict[str, str]
     boundaries: Boundaries | None
 
 

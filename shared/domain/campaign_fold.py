@@ -27,6 +27,7 @@ from shared.domain.controls import ALL
 from shared.domain.offers import UNKNOWN, Learned, Tally
 from shared.domain.outputs import Cause, Score
 from shared.domain.seen import Seen
+from shared.domain.segment_fold import SegmentFold
 from shared.domain.standings import Enrolment, Standings
 from shared.domain.units import Unit, achieved, tally_of, unit_of, unit_of_all
 
@@ -80,6 +81,8 @@ class Fold:
         self._told = told or {}
         self._learned = learned
         self._known: dict[str, Learned] = {}
+        #: Takes the same scores into memberships of segments.
+        self.segments = SegmentFold(standings, batch, rules)
         standings.wait_for(rules.campaigns)
 
     def take(self, score: Score, raw: str) -> None:
@@ -89,11 +92,12 @@ class Fold:
             return
         self.pass_time(score.at)  # first: what ends or falls due before this score does not see it
         self._look(score)
+        self.segments.take(score)
         self._batch.profiles[score.customer] = score, raw
 
     def pass_time(self, at: int) -> None:
         """Move the partition's time: measure the units whose window ends, and do what is due."""
-        self._batch.at = at
+        self._batch.at = self._standings.clock = at
         for unit in self._standings.ended(at):
             self._measure(unit)
         for due_at, customer in self._standings.due(at):

@@ -14,10 +14,11 @@ from shared.domain.campaign_outputs import Decision
 from shared.domain.campaigns import Arming, Campaign, GuardRails
 from shared.domain.controls import UNCONTROLLED, Controls
 from shared.domain.errors import TenureError
+from shared.domain.named_segments import Membership, NamedSegment, SegmentChange
 from shared.domain.offers import Key as OfferKey
 from shared.domain.offers import Tally
 from shared.domain.outputs import DeadLetter, Score
-from shared.domain.standings import Enrolment
+from shared.domain.standings import Enrolment, Sweep
 from shared.domain.units import Achieved, Unit
 
 
@@ -60,6 +61,10 @@ class Batch:
         What became known of offers, by (campaign, context, offer).
     letters
         Records that could not be read.
+    memberships, changes
+        Where customers stand now with segments, by (customer, segment), and what is told of that.
+    swept
+        Up to where time alone was looked at for segments, if it was.
     erased
         Customers of whom nothing stays, whatever the rest of the batch says.
 
@@ -79,6 +84,9 @@ class Batch:
     spent: Mapping[tuple[str, str], int] = field(default_factory=dict)
     tallies: dict[OfferKey, Tally] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
+    memberships: dict[tuple[str, str], Membership] = field(default_factory=dict)
+    changes: list[SegmentChange] = field(default_factory=list)
+    swept: Sweep | None = None
     erased: list[str] = field(default_factory=list)
 
 
@@ -91,13 +99,14 @@ class Claimed(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A row of the outbox: a decision to publish, or a dead letter (JSON)."""
+    """A row of the outbox: a decision to publish, or JSON of a dead letter or `SegmentChange`."""
 
     seq: int
     partition: int
     created_at: int
     decision: Decision | None
     letter: str | None
+    change: str | None = None
 
 
 class Settled(NamedTuple):
@@ -108,12 +117,17 @@ class Settled(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What decides: campaigns in the order of their file, salt of the draws, rails, controls."""
+    """What decides: campaigns in the order of their file, salt of the draws, rails, controls.
+
+    ``segments`` are those by conditions, and ``definitions`` is their hash; empty for none.
+    """
 
     campaigns: Sequence[Campaign]
     salt: str
     rails: GuardRails = GuardRails()
     controls: Controls = UNCONTROLLED
+    segments: Sequence[NamedSegment] = ()
+    definitions: str = ""
 
     def named(self, name: str) -> Campaign | None:
         """Return the campaign of a name, ``None`` if it is not in force."""

@@ -16,10 +16,10 @@ Measure = Literal[
     "revenue", "margin", "clv", "balance", "risk_rise_7d", "risk_rise_30d", "usage_ratio",
     "expected_spend", "expected_visits", "complaints", "complaint_days", "overdue_days",
     "payments_failed", "notice_days", "rating", "accepted", "contacts", "recharge_days",
-    "days_since_recharge",
+    "days_since_recharge", "value_band",
 ]  # fmt: skip
 Label = Literal[
-    "stage", "segment", "rfm", "status", "plan", "brand", "market", "acquisition_source"
+    "stage", "segment", "rfm", "account", "status", "plan", "brand", "market", "acquisition_source"
 ]
 #: Labels of the score itself; the others are the account's.
 _OF_SCORE: Final = frozenset(("stage", "segment", "rfm"))
@@ -102,6 +102,21 @@ class Uses(_Condition, frozen=True, tag="uses"):
         return _range(f"{self.service} a day", self.low, self.high)
 
 
+class HeavyUse(_Condition, frozen=True, tag="heavy_use"):
+    """More of one of the services is used than four fifths of its users do."""
+
+    services: frozenset[str]
+
+    def unmet(self, score: Score) -> str | None:
+        """Return that no more is."""
+        if not self.services.isdisjoint(score.heavy_use):
+            return None
+        return f"no heavy use of {_listed(self.services)}"
+
+    def __str__(self) -> str:
+        return f"heavy use of {_listed(self.services)}"
+
+
 class Consented(_Condition, frozen=True, tag="consented"):
     """Consent was given for each ``channel`` or ``channel/purpose``."""
 
@@ -158,7 +173,7 @@ class Not(_Condition, frozen=True, tag="not"):
         return f"not {self.part}"
 
 
-Condition = Between | OneOf | Bought | Uses | Consented | AllOf | AnyOf | Not
+Condition = Between | OneOf | Bought | Uses | HeavyUse | Consented | AllOf | AnyOf | Not
 
 
 def unmet(condition: Condition, score: Score) -> str | None:
@@ -201,6 +216,7 @@ _SINCE: Final[dict[Measure, Callable[[Score], int | None]]] = {
     "days_since_recharge": lambda score: score.dealings.recharged_at,
 }
 _DERIVED: Final[dict[Measure, Callable[[Score], float | None]]] = {
+    "value_band": lambda score: score.value_band or None,
     "balance": lambda score: score.profile.balance,
     "risk_rise_7d": lambda score: _rise(score, score.risk_7d_ago),
     "risk_rise_30d": lambda score: _rise(score, score.risk_30d_ago),
@@ -233,6 +249,8 @@ def _range(what: str, low: float | None, high: float | None) -> str:
 
 
 def _label(name: str, score: Score) -> str | None:
+    if name == "account":
+        return "closed" if score.closed else "open"
     value: str | None = getattr(score if name in _OF_SCORE else score.profile, name)
     return value or None
 

@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaigns import UNTOUCHED, Arming, Campaign
 from shared.domain.checks import History
+from shared.domain.named_segments import Membership
 from shared.domain.seen import Seen
 from shared.domain.triggers import DAY_MS, Timed
 from shared.domain.units import Unit
@@ -31,6 +34,23 @@ class Enrolment(NamedTuple):
         return cls(decision.customer, decision.campaign, decision.at)
 
 
+class Sweep(Struct, frozen=True):
+    """A look at all customers of a partition, a few with each batch.
+
+    Attributes
+    ----------
+    definitions, day
+        By which segments, and on which day of the partition's time; another of either begins one.
+    after
+        Up to which customer it got, in the order of ids; ``None`` when all were looked at.
+
+    """
+
+    definitions: str = ""
+    day: int = -1
+    after: str | None = None
+
+
 @dataclass
 class Standings:
     """The customers of a partition: when last seen, and where they stand with each campaign.
@@ -48,6 +68,12 @@ class Standings:
     at
         The partition's time when they were read: what time alone made due until then was looked
         at, though ``seen`` does not know, which is of the last scores.
+    memberships
+        In segments by conditions, by customer and segment.
+    swept
+        Up to where time alone was looked at for those.
+    clock
+        The partition's time now.
 
     """
 
@@ -57,6 +83,9 @@ class Standings:
     enrolments: dict[str, tuple[int, ...]] = field(default_factory=dict)
     deferred: dict[tuple[str, str], Decision] = field(default_factory=dict)
     at: int = field(default=0, compare=False)
+    memberships: dict[str, dict[str, Membership]] = field(default_factory=dict)
+    swept: Sweep = field(default=Sweep(), compare=False)
+    clock: int = field(default=0, compare=False)
     _ends: list[tuple[int, str, str]] = field(default_factory=list, init=False, compare=False)
     _due: list[tuple[int, str]] = field(default_factory=list, init=False, compare=False)
     _campaigns: Sequence[Campaign] | None = field(default=None, init=False, compare=False)
@@ -66,6 +95,7 @@ class Standings:
         """Order the windows by their end."""
         self._ends = [(each.ends_at, *key) for key, each in self.units.items()]
         heapq.heapify(self._ends)
+        self.clock = max(self.clock, self.at)
 
     def arming(self, customer: str, campaign: str) -> Arming:
         """Return where a customer stands with a campaign."""
@@ -145,6 +175,7 @@ class Standings:
         """Know nothing of a customer any more."""
         self.seen.pop(customer, None)
         self.armings.pop(customer, None)
+        self.memberships.pop(customer, None)
         self.enrolments.pop(customer, None)
         for kept in (self.units, self.deferred):
             for key in [key for key in kept if key[0] == customer]:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from shared import topics
-from shared.domain import campaign_outputs, events, outputs
+from shared.domain import campaign_outputs, events, named_segments, outputs
 
 #: How values lie in a record: one JSON value; one, or an array of them; bytes that came from
 #: elsewhere; or bytes of our own.
@@ -66,18 +66,32 @@ _CLOUD_EVENT: Final = {
     "ce_source": "tenure/campaigner",
     "ce_subject": "The customer",
     "ce_time": "When it was decided (RFC 3339)",
-    "ce_offer": "The offer, where the campaign has several",
     "content-type": "application/json",
 }
-TRIGGER: Final = _CLOUD_EVENT | {
-    "ce_type": "tenure.trigger",
-    "ce_expirytime": "After this it is void (RFC 3339)",
-    "ce_traceparent": "The trace of the event that caused it, where it is followed (W3C)",
-    "traceparent": "The same",
-}
-DECISION: Final = _CLOUD_EVENT | {
-    "ce_type": "tenure.decision",
-    "ce_outcome": "What became of the crossing",
+_OFFER: Final = {"ce_offer": "The offer, where the campaign has several"}
+TRIGGER: Final = (
+    _CLOUD_EVENT
+    | _OFFER
+    | {
+        "ce_type": "tenure.trigger",
+        "ce_expirytime": "After this it is void (RFC 3339)",
+        "ce_traceparent": "The trace of the event that caused it, where it is followed (W3C)",
+        "traceparent": "The same",
+    }
+)
+DECISION: Final = (
+    _CLOUD_EVENT
+    | _OFFER
+    | {
+        "ce_type": "tenure.decision",
+        "ce_outcome": "What became of the crossing",
+    }
+)
+SEGMENT_CHANGE: Final = _CLOUD_EVENT | {
+    "ce_id": "The entry's or exit's id: what comes twice has the same",
+    "ce_type": "tenure.segment_entered or tenure.segment_left",
+    "ce_time": "When the customer entered or left (RFC 3339)",
+    "ce_segment": "The segment",
 }
 DEAD_LETTER: Final = {
     "error": "Kind of error",
@@ -103,6 +117,11 @@ CONTRACTS: Final = (
     Contract(topics.CHURN_MODELS, layout="own", direction=None),
     Contract(topics.RETENTION_TRIGGERS, {"trigger": campaign_outputs.Trigger}, headers=TRIGGER),
     Contract(topics.CAMPAIGN_DECISIONS, {"decision": campaign_outputs.Decision}, headers=DECISION),
+    Contract(
+        topics.SEGMENT_CHANGES,
+        {"segment_change": named_segments.SegmentChange},
+        headers=SEGMENT_CHANGE,
+    ),
     Contract(topics.DEAD_LETTER, layout="foreign", headers=DEAD_LETTER),
     Contract(topics.ERASURES, layout="own", direction=None),
 )

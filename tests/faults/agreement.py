@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from shared.domain.rfm import SEGMENTS
 from tests.faults.expected import folded
 from tests.faults.services import Service
 from tests.support.cluster import Cluster
@@ -51,9 +52,9 @@ def count(cluster: Cluster, scorers: Sequence[Service], campaigner: Service) -> 
     stages = (campaigner.get("/v1/stages") or {"stages": {}})["stages"]
     segments = (campaigner.get("/v1/segments") or {"segments": {}})["segments"]
     return Counted(
-        scorers=_sum(*(_gauges(one, "tenure_customers", "tenure_segment_") for one in scorers)),
+        scorers=_sum(*(gauges(one, "tenure_customers", "tenure_segment_") for one in scorers)),
         campaigner=_sum(
-            _gauges(campaigner, "tenure_campaigner_customers", "tenure_campaigner_segment_")
+            gauges(campaigner, "tenure_campaigner_customers", "tenure_campaigner_segment_")
         ),
         sql=_sum(_named("stage", stages), _named("segment", segments)),
         log=_sum(
@@ -63,7 +64,7 @@ def count(cluster: Cluster, scorers: Sequence[Service], campaigner: Service) -> 
     )
 
 
-def _gauges(service: Service, *names: str) -> Counts:
+def gauges(service: Service, *names: str) -> Counts:
     """Return gauges of customers by stage and by segment, whose names begin so."""
     try:
         text = httpx.get(f"{service.url}/metrics", timeout=5, trust_env=False).text
@@ -83,12 +84,12 @@ def _named(of: str, counts: Mapping[str, int]) -> Counts:
 
 
 def _sum(*counts: Counts) -> Counts:
-    """Add up, but for value bands, which scorers do not count."""
+    """Add up, but for segments that scorers do not count."""
     total: Counter[tuple[str, str]] = Counter()
     for each in counts:
         total.update(each)
     return {
         (of, name): number
         for (of, name), number in total.items()
-        if number and not name.startswith("value-")
+        if number and (of == "stage" or name in SEGMENTS)
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from kafka.consumer.fetcher import ConsumerRecord
@@ -89,13 +89,22 @@ def log(cluster: Cluster, number: int, end: int) -> Iterable[Record]:
 
 def decisions(cluster: Cluster, partitions: Sequence[Sequence[Score]], now: int) -> list[Decision]:
     """Return what the campaigns decide about scores, partition by partition in their order."""
+    return [each for one in batches(cluster, partitions, now) for each in one.decisions]
+
+
+def batches(cluster: Cluster, partitions: Sequence[Sequence[Score]], now: int) -> Iterator[Batch]:
+    """Yield what all scores of each partition add, had one campaigner read them at once."""
     book = read_campaigns(cluster.settings.campaigns_file)
-    rules = Rules(book.campaigns, cluster.settings.control_salt, book.rails)
-    found: list[Decision] = []
+    rules = Rules(
+        book.campaigns,
+        cluster.settings.control_salt,
+        book.rails,
+        segments=book.segments,
+        definitions=book.definitions,
+    )
     for number, scores in enumerate(partitions):
         batch = Batch(Lease(number, 1), 0, 0)
         fold_ = Fold(Standings(), batch, rules, now)
         for score in scores:
             fold_.take(score, msgspec.json.encode(score).decode())
-        found += batch.decisions
-    return found
+        yield batch

@@ -29,6 +29,9 @@ from tests.support.cluster import Cluster
 PARTITIONS = 4
 SESSION_S = 5
 CAMPAIGNS = """\
+segments:
+  - name: risky
+    where: {risk: {min: 0.5}}
 campaigns:
   - name: early-warning
     state: live
@@ -41,6 +44,7 @@ campaigns:
   - name: last-call
     state: live
     trigger: {risk_over: 0.8, include_existing: true}
+    audience: {where: {segment: [risky]}}
     channel: email
     offer: call-back
     control: 0%

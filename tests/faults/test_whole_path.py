@@ -14,7 +14,10 @@ from services.campaigner.bootstrap import wall_clock
 from services.scorer.ports import Restored
 from shared import topics
 from shared.domain.campaign_outputs import Decision, Trigger
-from tests.faults.expected import decisions, sums
+from shared.domain.named_segments import SegmentChange
+from shared.domain.rfm import SEGMENTS
+from tests.faults.agreement import gauges
+from tests.faults.expected import batches, decisions, sums
 from tests.faults.scenario import EXPECTED_EXITS, Aftermath, wait_for
 from tests.support.oracle import (
     Expected,
@@ -121,6 +124,47 @@ def test_every_expected_trigger_left_once(after: Aftermath, expected: list[Expec
     assert Counter(triggers(after)) == Counter(fired)
     wait_for(lambda: len(decided(after)) >= len(wanted), "every decision is there")
     assert Counter(decided(after)) == Counter(outcomes.items())
+
+
+def test_every_entry_and_exit_is_told_and_members_are_counted(
+    after: Aftermath, expected: list[Expected]
+) -> None:
+    wanted = list(batches(after.cluster, [one.scores for one in expected], wall_clock()))
+    ids = {change.id: change for one in wanted for change in one.changes}
+    assert len(ids) > 50
+    assert {change.change for change in ids.values()} == {"entered", "left"}
+    wait_for(lambda: set(told(after)) >= set(ids), "every entry and exit is there")
+    assert told(after) == ids
+    members = Counter(
+        segment for one in wanted for (_, segment), known in one.memberships.items() if known.member
+    )
+    assert {"risky", "inactive"} <= set(members)
+    wait_for(lambda: counted(after) == (members, members), "API and metrics count the members")
+
+
+def told(after: Aftermath) -> dict[str, SegmentChange]:
+    """Return entries and exits by their ids: one that is told twice is the same twice."""
+    found = after.cluster.read(topics.SEGMENT_CHANGES)
+    changes = [msgspec.json.decode(one.value, type=SegmentChange) for one in found]
+    return {each.id: each for each in changes}
+
+
+def counted(after: Aftermath) -> tuple[Counter[str], Counter[str]]:
+    """Return members of segments by conditions, as SQL and as metrics have them."""
+    page = after.campaigner.get("/v1/segments") or {"segments": {}}
+    gauge = gauges(after.campaigner, "tenure_campaigner_segment_customers")
+    shown = {name: number for (_, name), number in gauge.items()}
+    return members_of(page["segments"]), members_of(shown)
+
+
+def members_of(counts: dict[str, int]) -> Counter[str]:
+    return Counter(
+        {
+            name: number
+            for name, number in counts.items()
+            if number and name not in SEGMENTS and not name.startswith("value-")
+        }
+    )
 
 
 def decided(after: Aftermath) -> list[tuple[str, str]]:

@@ -8,12 +8,21 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from shared.adapters.sql.tables import armings, customers, decisions, positions, units
+from shared.adapters.sql.tables import (
+    armings,
+    customers,
+    decisions,
+    memberships,
+    positions,
+    sweeps,
+    units,
+)
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaigns import Arming
+from shared.domain.named_segments import Membership
 from shared.domain.outputs import Score
 from shared.domain.seen import Seen
-from shared.domain.standings import LOOK_BACK_MS, Standings
+from shared.domain.standings import LOOK_BACK_MS, Standings, Sweep
 from shared.domain.units import Unit
 
 _score: Final = msgspec.json.Decoder(Score)
@@ -31,6 +40,8 @@ def read_standings(connection: Connection, topic: str, partition: int) -> Standi
         units=_units(connection, partition),
         enrolments=_enrolments(connection, partition),
         deferred=_deferred(connection, partition),
+        memberships=_memberships(connection, partition),
+        swept=_swept(connection, partition),
     )
 
 
@@ -38,6 +49,31 @@ def read_score(connection: Connection, customer: str) -> Score:
     """Return a known customer's last score."""
     query = select(customers.c.score).where(customers.c.customer == customer)
     return _score.decode(connection.execute(query).scalar_one())
+
+
+def read_page(connection: Connection, partition: int, after: str, limit: int) -> list[Score]:
+    """Return last scores of a partition's customers behind one, in the order of ids."""
+    c = customers.c
+    query = select(c.score).where(c.partition == partition, c.customer > after)
+    rows = connection.execute(query.order_by(c.customer).limit(limit))
+    return [_score.decode(score) for (score,) in rows]
+
+
+def _memberships(connection: Connection, partition: int) -> dict[str, dict[str, Membership]]:
+    columns = [memberships.c[each] for each in Membership.__struct_fields__]
+    query = select(memberships.c.customer, memberships.c.segment, *columns)
+    found: dict[str, dict[str, Membership]] = {}
+    for customer, segment, *known in connection.execute(
+        query.where(memberships.c.partition == partition)
+    ):
+        found.setdefault(customer, {})[segment] = Membership(*known)
+    return found
+
+
+def _swept(connection: Connection, partition: int) -> Sweep:
+    columns = [sweeps.c[each] for each in Sweep.__struct_fields__]
+    row = connection.execute(select(*columns).where(sweeps.c.partition == partition)).one_or_none()
+    return Sweep() if row is None else Sweep(*row)
 
 
 def _seen(connection: Connection, partition: int) -> dict[str, Seen]:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, func, select, 
 
 from shared.adapters.sql.budget_store import give_back, lend
 from shared.adapters.sql.bulk import upsert_rows
-from shared.adapters.sql.campaign_reads import read_score, read_standings
+from shared.adapters.sql.campaign_reads import read_page, read_score, read_standings
 from shared.adapters.sql.campaign_writes import expire, release, write
 from shared.adapters.sql.engine import reading
 from shared.adapters.sql.erasure_store import forget, forget_all
@@ -111,6 +111,11 @@ class CampaignStore:
         with reading(self._engine) as connection:
             return read_score(connection, customer)
 
+    def page(self, partition: int, after: str, limit: int) -> list[Score]:
+        """Return last scores of a partition's customers behind one, in the order of ids."""
+        with reading(self._engine) as connection:
+            return read_page(connection, partition, after, limit)
+
     def learned(self, campaign: str) -> Learned:
         """Return what is known of a campaign's offers."""
         with reading(self._engine) as connection:
@@ -144,7 +149,7 @@ class CampaignStore:
         """Return rows of the outbox with numbers over ``after``, the oldest first."""
         columns = (outbox.c.seq, outbox.c.partition, outbox.c.created_at)
         query = (
-            select(*columns, decisions.c.record, outbox.c.letter)
+            select(*columns, decisions.c.record, outbox.c.letter, outbox.c.change)
             .outerjoin(decisions, decisions.c.id == outbox.c.decision)
             .where(outbox.c.partition.in_(partitions), outbox.c.seq > after)
             .order_by(outbox.c.seq)
@@ -152,7 +157,7 @@ class CampaignStore:
         )
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()
-        return [Waiting(*row[:3], _decoded(row.record), row.letter) for row in rows]
+        return [Waiting(*row[:3], _decoded(row.record), row.letter, row.change) for row in rows]
 
     def settle(self, leases: Iterable[Lease], settled: Sequence[Settled], now: int) -> None:
         """Take rows out of the outbox: their outcomes are final from now on.

@@ -11,7 +11,15 @@ from sqlalchemy import Connection, bindparam, delete, update
 from shared.adapters.sql.budget_store import take
 from shared.adapters.sql.bulk import Row, insert_rows, update_rows, upsert_rows
 from shared.adapters.sql.offer_store import learn
-from shared.adapters.sql.tables import armings, customers, decisions, outbox, units
+from shared.adapters.sql.tables import (
+    armings,
+    customers,
+    decisions,
+    memberships,
+    outbox,
+    sweeps,
+    units,
+)
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Batch
 from shared.domain.controls import ALL
@@ -24,6 +32,8 @@ def write(connection: Connection, batches: Sequence[Batch], now: int) -> None:
     """Write all that batches add, but for their positions; ``now`` is the wall clock, epoch ms."""
     upsert_rows(connection, customers, _all(map(_profiles, batches)))
     upsert_rows(connection, armings, _all(map(_standing, batches)))
+    upsert_rows(connection, memberships, _all(map(_memberships, batches)))
+    upsert_rows(connection, sweeps, _all(map(_swept, batches)))
     insert_rows(connection, decisions, _all(map(_decisions, batches)))
     _revise(connection, [each for batch in batches for each in batch.revised])
     _withdraw(connection, [gone for each in batches for gone in each.released])
@@ -65,6 +75,17 @@ def _standing(batch: Batch) -> Iterable[Row]:
         yield whose | msgspec.structs.asdict(arming)
 
 
+def _memberships(batch: Batch) -> Iterable[Row]:
+    for (customer, segment), membership in batch.memberships.items():
+        whose = {"customer": customer, "segment": segment, "partition": batch.lease.partition}
+        yield whose | msgspec.structs.asdict(membership)
+
+
+def _swept(batch: Batch) -> Iterable[Row]:
+    if batch.swept is not None:
+        yield {"partition": batch.lease.partition, **msgspec.structs.asdict(batch.swept)}
+
+
 def _enrolled(batch: Batch) -> Iterable[Row]:
     for unit in batch.units.values():
         yield {"partition": batch.lease.partition, **msgspec.structs.asdict(unit)}
@@ -101,12 +122,16 @@ def _decisions(batch: Batch) -> Iterable[Row]:
 
 
 def _outbox(batch: Batch, now: int) -> Iterable[Row]:
-    row = {"partition": batch.lease.partition, "created_at": now}
+    row = dict.fromkeys(("decision", "letter", "customer", "change"))
+    row |= {"partition": batch.lease.partition, "created_at": now}
     for decision in (*batch.decisions, *batch.revised):
         if decision.outcome != "deferred":  # that is not for the world yet
-            yield {**row, "decision": decision.id, "letter": None}
+            yield {**row, "decision": decision.id}
     for letter in batch.letters:
-        yield {**row, "decision": None, "letter": msgspec.json.encode(letter).decode()}
+        yield {**row, "letter": msgspec.json.encode(letter).decode()}
+    for change in batch.changes:
+        told = msgspec.json.encode(change).decode()
+        yield {**row, "customer": change.customer, "change": told}
 
 
 def _revise(connection: Connection, changed: list[Decision]) -> None:

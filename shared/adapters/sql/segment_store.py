@@ -9,7 +9,8 @@ from sqlalchemy import Engine, func, select
 
 from shared.adapters.sql.bulk import upsert_rows
 from shared.adapters.sql.engine import reading
-from shared.adapters.sql.tables import boundaries, customers, positions
+from shared.adapters.sql.tables import boundaries, customers, memberships, positions
+from shared.domain.named_segments import Membership
 from shared.domain.rfm import Boundaries, Ranked
 
 _ROWS_AT_ONCE: Final = 5_000
@@ -31,7 +32,7 @@ class SegmentStore:
         self._engine = engine
 
     def counts(self) -> dict[str, int]:
-        """Return how many customers are in each segment, those of quintiles and of value."""
+        """Return how many customers are in each segment, of all kinds."""
         c = customers.c
         query = select(c.segment, c.value_band, func.count()).group_by(c.segment, c.value_band)
         found: dict[str, int] = {}
@@ -40,7 +41,18 @@ class SegmentStore:
                 for name in (segment, f"value-{band}" if band else ""):
                     if name:
                         found[name] = found.get(name, 0) + count
+            m = memberships.c
+            members = select(m.segment, func.count()).where(m.member).group_by(m.segment)
+            found.update((row[0], row[1]) for row in connection.execute(members))
         return found
+
+    def of(self, customer: str) -> dict[str, Membership]:
+        """Return where a customer stands with segments by conditions."""
+        m = memberships.c
+        columns = [m[each] for each in Membership.__struct_fields__]
+        query = select(m.segment, *columns).where(m.customer == customer)
+        with reading(self._engine) as connection:
+            return {name: Membership(*known) for name, *known in connection.execute(query)}
 
     def known(self) -> int:
         """Return how many customers the read model knows."""

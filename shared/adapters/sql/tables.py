@@ -68,6 +68,30 @@ boundaries: Final = Table(
     Column("record", Text, nullable=False),
 )
 
+#: Where customers stand with segments by conditions; who has no row never was in it.
+memberships: Final = Table(
+    "memberships",
+    metadata,
+    Column("customer", String(128), primary_key=True),
+    Column("segment", String(160), primary_key=True),
+    Column("partition", Integer, nullable=False),
+    Column("member", Boolean, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Index("memberships_by_partition", "partition"),
+    Index("memberships_by_segment", "segment", "member"),
+)
+
+#: Up to where time alone was looked at for segments, by partition.
+sweeps: Final = Table(
+    "sweeps",
+    metadata,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("definitions", String(64), nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("after", String(128)),
+)
+
 #: Where customers stand with the campaigns that have decided about them.
 armings: Final = Table(
     "armings",
@@ -158,7 +182,8 @@ offer_states: Final = Table(
     Column("tallies", Text, nullable=False),
 )
 
-#: What Kafka does not have yet: a decision, or the dead letter of a record that was unreadable.
+#: What Kafka does not have yet: a decision, the dead letter of a record that was unreadable, or a
+#: customer's entry into a segment or exit.
 outbox: Final = Table(
     "outbox",
     metadata,
@@ -167,7 +192,10 @@ outbox: Final = Table(
     Column("decision", String(36)),
     Column("letter", Text),
     Column("created_at", BigInteger, nullable=False),
+    Column("customer", String(128)),
+    Column("change", Text),
     Index("outbox_by_partition", "partition", "seq"),
+    Index("outbox_by_customer", "customer"),
 )
 
 #: Each version of each campaign that was ever in force, and whose file brought it.

@@ -56,6 +56,16 @@ STEPS = st.lists(
 )
 
 
+RULES = st.builds(
+    Rules,
+    files(),
+    st.sampled_from("abcdefgh"),
+    RAILS,
+    segments=st.just(()),
+    definitions=st.just(""),
+)
+
+
 @pytest.fixture(scope="module")
 def memory() -> Iterator[Engine]:
     engine = open_database("sqlite://")
@@ -157,7 +167,7 @@ def lived(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(lives(), st.builds(Rules, files(), st.sampled_from("abcdefgh"), RAILS), STEPS)
+@given(lives(), RULES, STEPS)
 def test_promises_hold(
     memory: Engine,
     scores: list[Score],
@@ -192,7 +202,7 @@ def test_promises_hold(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
-    lives(), st.builds(Rules, files(), st.sampled_from("abcdefgh"), RAILS), STEPS,
+    lives(), RULES, STEPS,
     st.sampled_from([-DAY, 0, HOUR, 2 * DAY, 8 * DAY]),
 )  # fmt: skip
 def test_a_simulation_of_what_happened_comes_to_what_happened(
