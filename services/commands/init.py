@@ -50,6 +50,7 @@ def settings_file(directory: Path) -> str:
     """Return every setting with what it means and takes; those of this place are set."""
     own = {
         "TENURE_DATA_DIR": str(directory / "data"),
+        "TENURE_DATABASE_URL": f"sqlite:///{directory / 'data' / 'tenure.db'}",
         "TENURE_CAMPAIGNS_FILE": str(directory / CAMPAIGNS),
         "TENURE_MODEL_KEY": secrets.token_hex(32),
         "TENURE_ERASURE_KEY": secrets.token_hex(32),

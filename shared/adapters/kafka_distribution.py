@@ -19,13 +19,17 @@ class EmbeddedKafkaError(TenureError):
     """The embedded broker cannot be had, or did not start; the message says what to do."""
 
 
-def java_and_class_path(progress: Callable[[str], None]) -> tuple[Path, str]:
+def java_and_class_path(
+    progress: Callable[[str], None], artifacts: str = ARTIFACTS
+) -> tuple[Path, str]:
     """Return the Java executable and Kafka's class path, downloading the jars the first time.
 
     Parameters
     ----------
     progress
         Called with a line of text for each artifact that is downloaded.
+    artifacts
+        Maven coordinates, joined by ``+``.
 
     Raises
     ------
@@ -41,7 +45,7 @@ def java_and_class_path(progress: Callable[[str], None]) -> tuple[Path, str]:
         ) from error
     try:
         with _one_at_a_time(), _java_home(JAVA_HOME), _reporting(progress):
-            environment = jgo.build(ARTIFACTS)
+            environment = jgo.build(artifacts)
     # jgo lets whatever its HTTP client, its parsers and the file system raise come through.
     except Exception as error:
         raise EmbeddedKafkaError(

