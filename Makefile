@@ -44,9 +44,11 @@ types: .venv/.synced  ## Check the types
 	$(BIN)/mypy
 
 .PHONY: generated
-generated: .venv/.synced  ## Write the dashboards and docs/metrics.md anew
+generated: .venv/.synced  ## Write dashboards, schemas, docs/metrics.md and docs/reference.md anew
 	$(BIN)/python -m deploy.grafana.generate
 	$(BIN)/python -m deploy.metrics_page
+	$(BIN)/python -m deploy.reference_page
+	$(BIN)/python -m shared.schemas
 
 .PHONY: bench
 bench: .venv/.synced  ## Measure the scorer beside plain Faust and no broker at all

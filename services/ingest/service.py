@@ -16,7 +16,8 @@ from services.ingest.validation import Accepted, Validator, unreadable
 from shared import metrics
 from shared.adapters.api_keys import Caller
 from shared.adapters.event_log import EventLog, customer_partition
-from shared.domain.events import DECODE_ERRORS, Tick, Time
+from shared.domain.event_data import Time
+from shared.domain.events import DECODE_ERRORS, Tick
 
 log = structlog.get_logger(__name__)
 

@@ -10,16 +10,16 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.domain import events
+from shared.domain import event_data, events
 from shared.domain.errors import InvalidEventError, TenureError
 
 ENVELOPE: Final = ("subject", "time", "type", "id", "source")
 _DATA_STRUCTS: Final = (
-    events.UsageData,
-    events.PurchaseData,
-    events.AccountData,
-    events.ContactData,
-    events.CostData,
+    event_data.UsageData,
+    event_data.PurchaseData,
+    event_data.AccountData,
+    event_data.ContactData,
+    event_data.CostData,
 )
 DATA: Final = tuple(
     dict.fromkeys(

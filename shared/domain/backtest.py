@@ -19,7 +19,8 @@ from shared.domain import lifecycle
 from shared.domain.batch import Batch, Record, read_batch
 from shared.domain.customer import CustomerTable, Indices
 from shared.domain.emission import Effects
-from shared.domain.events import Account, ModelActivated, ModelData, Tick
+from shared.domain.event_data import ModelData
+from shared.domain.events import Account, ModelActivated, Tick
 from shared.domain.features import MICROS, Millis, feature_matrix
 from shared.domain.forecasts import Base, Labels, Mask, Outcome
 from shared.domain.learner import Learner

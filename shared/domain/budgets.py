@@ -45,7 +45,14 @@ class Budget(Struct, frozen=True):
 
 
 class Charge(Struct, frozen=True):
-    """What a contact uses up of an allowance in a period; millionths."""
+    """What a contact uses up of an allowance in a period; millionths.
+
+    Attributes
+    ----------
+    scope, period, amount
+        Whose allowance; of which day, month or minute; how much, in millionths.
+
+    """
 
     scope: str
     period: str

@@ -22,7 +22,14 @@ Arm = Literal["treatment", "control"]
 
 
 class Checked(Struct, frozen=True):
-    """One check of a decision. ``reason`` says in an operator's words why it failed."""
+    """One check of a decision. ``reason`` says in an operator's words why it failed.
+
+    Attributes
+    ----------
+    check, passed, reason
+        Its name; whether nothing spoke against it; what did, in words.
+
+    """
 
     check: str
     passed: bool
@@ -36,8 +43,18 @@ class Decision(Struct, frozen=True):
     ----------
     id
         UUIDv5 of campaign, customer and arming number: the same after every replay.
+    customer, campaign
+        Whom it is about; by whose rules.
     version
         Content hash of the campaign as it stood.
+    outcome, checks
+        What became of it; every check that was made, in order.
+    stage, reasons
+        The customer's stage then; what moved the risk most.
+    channel, offer
+        As the campaign has them.
+    trigger
+        What was waited for, in words.
     number
         How many times the customer had been armed for this campaign.
     arm
@@ -132,8 +149,26 @@ class Told(NamedTuple):
 class Trigger(Struct, frozen=True):
     """What a campaign tool gets: whom to contact, with what, why, and until when.
 
-    ``decision`` is the CloudEvent's id as well: a tool that sees it twice contacts once. Contact
-    events that answer this trigger carry it as ``trigger_id``.
+    Attributes
+    ----------
+    decision
+        The CloudEvent's id as well: a tool that sees it twice contacts once. Contact events that
+        answer this trigger carry it as `trigger_id`.
+    campaign, version
+        Whose rules; content hash of them as they stood.
+    customer
+        Whom to contact.
+    channel, offer
+        By which way; with what.
+    risk, threshold
+        The risk at the crossing; the campaign's, where it is one of risk.
+    stage, model
+        The customer's stage; version of the model that computed the risk.
+    reasons
+        What moved the risk most, with how much.
+    at, expires_at
+        The crossing, epoch milliseconds; after this it is void, epoch milliseconds.
+
     """
 
     decision: str

@@ -31,7 +31,16 @@ class ServiceUse(Struct, frozen=True, gc=False):
 
 
 class Touch(Struct, frozen=True, gc=False, omit_defaults=True):
-    """A touch point. ``trigger_id`` names the trigger it answers; ``score`` is a rating's."""
+    """A touch point. ``trigger_id`` names the trigger it answers; ``score`` is a rating's.
+
+    Attributes
+    ----------
+    at, channel, outcome
+        Epoch milliseconds; by which way; what came of it.
+    trigger_id, score
+        The trigger it answers; of a rating, 0 to 10.
+
+    """
 
     at: int
     channel: str

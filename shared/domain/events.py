@@ -2,155 +2,58 @@
 
 A record of ``customer-events`` holds one event or a JSON array of events. `decode_record`
 is the fast path, for a record that is good; `decode_each` finds what is wrong with each
-event of a record that is not. Events hold no cycles, so the garbage collector need not look at
-them (``gc=False``).
+event of a record that is not.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from shared.domain.errors import InvalidEventError
-from shared.domain.printable import PATTERN, REASON, require_printable
+from shared.domain.event_data import (
+    AccountData,
+    ContactData,
+    CostData,
+    ErasureData,
+    Id,
+    ModelData,
+    ModelPinData,
+    PurchaseData,
+    Source,
+    ThresholdsData,
+    TickData,
+    Time,
+    UsageData,
+)
+from shared.domain.printable import REASON, require_printable
 from shared.domain.rfm import Boundaries
-from shared.domain.thresholds import LifecycleThresholds
-
-# Sums are kept in 64-bit micro units: a customer may reach nine thousand times this much.
-_LARGEST_AMOUNT = 1e9
-
-# What the pattern says is seen to by `require_printable`.
-_PRINTABLE = {"pattern": PATTERN}
-Id = Annotated[str, Meta(min_length=1, max_length=128, extra_json_schema=_PRINTABLE)]
-Source = Annotated[str, Meta(min_length=1, max_length=256, extra_json_schema=_PRINTABLE)]
-Name = Annotated[str, Meta(min_length=1, max_length=128, extra_json_schema=_PRINTABLE)]
-Time = Annotated[datetime, Meta(tz=True)]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
-Amount = Annotated[float, Meta(ge=-_LARGEST_AMOUNT, le=_LARGEST_AMOUNT)]
-Positive = Annotated[float, Meta(ge=0, le=_LARGEST_AMOUNT)]
-Ratio = Annotated[float, Meta(ge=-1, le=1)]
-Initiator = Literal["customer", "system"]
-
-Status = Literal[
-    "lead", "qualified", "opportunity", "trial_started", "opened", "activated", "renewed",
-    "plan_changed", "brand_changed", "payment_failed", "overdue", "settled", "paused",
-    "suspended", "notice_given", "closed", "consent_given", "consent_withdrawn",
-]  # fmt: skip
-Outcome = Literal["sent", "delivered", "opened", "accepted", "declined", "complained", "rated"]
-CostKind = Literal["acquisition", "marketing", "service", "subsidy", "bad_debt"]
-
-
-class UsageData(Struct, frozen=True, gc=False):
-    """Use of a service: a call, a session, a megabyte."""
-
-    service: Name
-    quantity: Positive = 1.0
-    unit: Name | None = None
-    amount: Amount = 0.0
-    currency: Currency | None = None
-    initiated_by: Initiator = "customer"
-
-
-class PurchaseData(Struct, frozen=True, gc=False):
-    """A purchase; a negative amount is a refund."""
-
-    amount: Amount
-    product: Name | None = None
-    category: Name | None = None
-    currency: Currency | None = None
-    quantity: Positive = 1.0
-    margin: Ratio | None = None
-    initiated_by: Initiator = "customer"
-
-
-class AccountData(Struct, frozen=True, gc=False, omit_defaults=True):
-    """What became of an account, and what is known about it since."""
-
-    status: Status
-    voluntary: bool | None = None
-    channel: Name | None = None
-    purpose: Name | None = None
-    plan: Name | None = None
-    plan_limit: Positive | None = None
-    brand: Name | None = None
-    market: Name | None = None
-    time_zone: Name | None = None
-    balance: Amount | None = None
-    expiry: Time | None = None
-    contract_end: Time | None = None
-    acquisition_source: Name | None = None
-    acquisition_cost: Positive | None = None
-    referred_by: Id | None = None
-    attributes: Annotated[dict[Name, Name], Meta(max_length=32)] | None = None
-
-
-class ContactData(Struct, frozen=True, gc=False):
-    """A touch point; ``trigger_id`` names the trigger it answers, where it answers one."""
-
-    channel: Name
-    outcome: Outcome
-    trigger_id: Name | None = None
-    score: Annotated[float, Meta(ge=0, le=10)] | None = None
-
-
-class CostData(Struct, frozen=True, gc=False):
-    """Money spent on a customer."""
-
-    kind: CostKind
-    amount: Positive
-    currency: Currency | None = None
-
-
-class TickData(Struct, frozen=True, gc=False):
-    """Nothing: a tick only carries its time."""
-
-
-class ModelData(Struct, frozen=True, gc=False):
-    """From this place of the log on, scores come from this version of the model."""
-
-    model: Name
-    version: Annotated[int, Meta(ge=0)]
-
-
-class ModelPinData(Struct, frozen=True, gc=False):
-    """Serve this version alone, or with none the newest again.
-
-    Attributes
-    ----------
-    at
-        When it was said, epoch milliseconds; of several the latest holds.
-    version
-        0 is the stated heuristic.
-    by, reason
-        Who said so, and why.
-
-    """
-
-    at: Annotated[int, Meta(gt=0)]
-    version: Annotated[int, Meta(ge=0)] | None
-    by: Name
-    reason: Annotated[str, Meta(max_length=1000)] = ""
-
-
-class ThresholdsData(LifecycleThresholds, frozen=True, kw_only=True):
-    """Thresholds of the lifecycle, and who set them, why."""
-
-    by: Name
-    reason: Annotated[str, Meta(max_length=1000)] = ""
-
-
-class ErasureData(Struct, frozen=True, gc=False):
-    """Who is erased, and when that was asked for (epoch milliseconds)."""
-
-    customer: Id
-    at: Annotated[int, Meta(ge=0)]
 
 
 class _Envelope(Struct, frozen=True, gc=False, tag_field="type", kw_only=True):
-    """Attributes that all CloudEvents share; unknown extension attributes are allowed."""
+    """Attributes that all CloudEvents share; unknown extension attributes are allowed.
+
+    Attributes
+    ----------
+    type
+        What happened.
+    specversion
+        Of CloudEvents.
+    id, source
+        With the source it tells events apart: what comes twice counts once; who says so.
+    time
+        When it happened (RFC 3339, with its zone).
+    datacontenttype
+        What `data` is; may be left out.
+    subject
+        The customer.
+    data
+        What there is to say about it.
+
+    """
 
     specversion: Literal["1.0"]
     id: Id

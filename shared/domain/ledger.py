@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from shared.domain.dealings import Dealings, Touch
-from shared.domain.events import ContactData, PurchaseData
+from shared.domain.event_data import ContactData, PurchaseData
 from shared.domain.features import DAY_MS, MICROS
 from shared.domain.lifecycle import CLOSED_INVOLUNTARY, CLOSED_VOLUNTARY, OPEN
 from shared.domain.service_use import Use

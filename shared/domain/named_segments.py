@@ -73,6 +73,8 @@ class SegmentChange(Struct, frozen=True):
     ----------
     id
         The same for the same entry or exit, however often it is told.
+    customer, segment, change
+        Who; its name in the campaign file; which of the two it was.
     at
         The partition's time.
     number

@@ -61,7 +61,17 @@ class Reason(Struct, frozen=True, gc=False):
 class Profile(Struct, frozen=True, gc=False, omit_defaults=True):
     """What is known about a customer beyond behaviour, from ``tenure.account`` events.
 
-    ``consent`` maps ``channel`` or ``channel/purpose`` to whether consent is given.
+    Attributes
+    ----------
+    plan, plan_limit, brand, market, time_zone, balance, expiry, contract_end
+        As the account events told it last; times in epoch milliseconds.
+    acquisition_source, referred_by, attributes
+        The same.
+    status
+        What became of the account last.
+    consent
+        Maps `channel`, `channel/purpose` or `*` to whether consent is given.
+
     """
 
     plan: str | None = None
@@ -84,8 +94,22 @@ class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
 
     Attributes
     ----------
+    kind
+        Tells it from a clock.
+    customer
+        Who.
     at
-        The partition's time at which it was computed.
+        The partition's time at which it was computed, epoch milliseconds.
+    origin, cause
+        What made it, the same after every replay; whether that was an event, a review or a model.
+    stage, stage_since
+        Where in the lifecycle; since when, epoch milliseconds.
+    reasons
+        What moved the risk most, with how much.
+    closed
+        Whether the account is closed.
+    profile
+        What account events told last.
     risk
         Probability of no activity in ``(at, at + horizon]``.
     model
@@ -100,15 +124,15 @@ class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
         Activity's amounts without refunds; all amounts; revenue times margin; money spent
         on the customer.
     p_closed, p_churn
-        Probability of an account closed within the horizon; of silence or that.
+        Probability of an account closed within the horizon; of silence or a closed account.
     expected_spend, clv
-        Spend expected over the horizon, and the present value of the margin to come
-        (`shared.domain.value`); 0 once the account is closed.
+        Spend expected over the horizon, 0 once the account is closed; the present value of the
+        margin to come (`shared.domain.value`), likewise.
     dealings
         Use by service, products, touch points, payments, costs.
     risk_7d_ago, risk_30d_ago
-        The risk as it was a week and thirty days ago (up to a day more), in steps of 1/254;
-        null where the customer was not known yet.
+        The risk as it was a week ago (up to a day more), in steps of 1/254, null where the
+        customer was not known yet; as it was thirty days ago, likewise.
     next_review
         When the customer is looked at again if nothing happens.
     expected_visits
@@ -116,8 +140,8 @@ class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
     purchases
         How many the customer made, without refunds and automatic renewals.
     segment, rfm
-        Segment by recency, frequency and money, and its digits, 5 the best; empty for whoever was
-        never active or has left, and while the base is too small for quintiles.
+        Segment by recency, frequency and money, empty for whoever was never active or has left,
+        and while the base is too small for quintiles; its digits, 5 the best, empty likewise.
     value_band
         Fifth of the base by lifetime value, 5 the best; 0 where that is not known.
     heavy_use
@@ -161,14 +185,38 @@ class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
 
 
 class Clock(Struct, frozen=True, tag_field="kind", tag="clock"):
-    """A partition's time, sent on ``customer-scores`` as it passes a quarter of an hour."""
+    """A partition's time, sent on ``customer-scores`` as it passes a quarter of an hour.
+
+    Attributes
+    ----------
+    kind
+        Tells it from a score.
+    partition, at
+        Which one; its time, epoch milliseconds.
+
+    """
 
     partition: int
     at: int
 
 
 class Transition(Struct, frozen=True, gc=False):
-    """A change of stage. ``lasted_ms`` is how long the former stage took."""
+    """A change of stage. ``lasted_ms`` is how long the former stage took.
+
+    Attributes
+    ----------
+    customer, at
+        Who; the partition's time, epoch milliseconds.
+    origin
+        What caused it: the same after every replay.
+    before, after
+        The former stage; the new one.
+    reason
+        Why, in words.
+    lasted_ms
+        How long the former stage took, milliseconds.
+
+    """
 
     customer: str
     at: int
@@ -187,6 +235,8 @@ class Example(Struct, frozen=True, gc=False):
 
     Attributes
     ----------
+    origin
+        What caused it: the same after every replay.
     at, labelled_at
         When the snapshot was taken, and the time at which its label was known.
     features
@@ -226,14 +276,28 @@ class Example(Struct, frozen=True, gc=False):
 
 
 class Watermark(Struct, frozen=True):
-    """No example of this partition labelled before ``at`` will follow."""
+    """No example of this partition labelled before ``at`` will follow.
+
+    Attributes
+    ----------
+    partition, at
+        Which one; epoch milliseconds.
+
+    """
 
     partition: int
     at: int
 
 
 class Training(Struct, frozen=True):
-    """A record of ``training-examples``: what one flush of one partition added."""
+    """A record of ``training-examples``: what one flush of one partition added.
+
+    Attributes
+    ----------
+    watermark, examples
+        How far the partition is; what it labelled since.
+
+    """
 
     watermark: Watermark
     examples: list[Example]

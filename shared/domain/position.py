@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from shared.domain.events import ModelPinData
+from shared.domain.event_data import ModelPinData
 from shared.domain.outputs import Identity
 from shared.domain.rfm import Boundaries
 from shared.domain.thresholds import LifecycleThresholds

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.domain.events import AccountData, epoch_ms
+from shared.domain.event_data import AccountData
+from shared.domain.events import epoch_ms
 from shared.domain.ledger import Ledger, mention, newest_status, plan, status
 from shared.domain.outputs import Profile
 

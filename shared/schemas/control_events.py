@@ -7,13 +7,8 @@ from typing import Final
 
 import msgspec
 
-from shared.domain.events import (
-    BoundariesSet,
-    ModelPinData,
-    ModelPinned,
-    ThresholdsData,
-    ThresholdsSet,
-)
+from shared.domain.event_data import ModelPinData, ThresholdsData
+from shared.domain.events import BoundariesSet, ModelPinned, ThresholdsSet
 from shared.domain.rfm import Boundaries
 from shared.domain.thresholds import LifecycleThresholds
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from shared.domain.events import Usage
 from shared.schemas.contracts import CONTRACTS
 
 Schema = dict[str, Any]
@@ -47,12 +48,20 @@ def _documented(schema: Schema) -> Schema:
         return schema
     text = inspect.cleandoc(schema["description"])
     about = _attributes(text)
+    if "specversion" in schema.get("properties", {}):
+        about = _of_every_event() | about
     properties = {
         name: each | ({"description": about[name]} if name in about else {})
         for name, each in schema.get("properties", {}).items()
     }
     summary = _plain(_ATTRIBUTES.sub("", text))
     return schema | {"description": summary} | ({"properties": properties} if properties else {})
+
+
+def _of_every_event() -> dict[str, str]:
+    """Read what the structs of events inherit: msgspec tells only a struct's own docstring."""
+    texts = [inspect.cleandoc(each.__doc__ or "") for each in Usage.__mro__]
+    return {name: about for text in texts for name, about in _attributes(text).items()}
 
 
 def _attributes(text: str) -> dict[str, str]:

@@ -23,7 +23,8 @@ from shared.adapters.kafka_connection import KafkaAccessError
 from shared.adapters.sql.control_store import ControlStore
 from shared.domain.erasure import pseudonym
 from shared.domain.errors import TenureError
-from shared.domain.events import Erasure, ErasureData
+from shared.domain.event_data import ErasureData
+from shared.domain.events import Erasure
 from shared.schemas.control_events import MOVES_NOTHING
 from shared.settings import Settings
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.domain import ledger
 from shared.domain.dealings import Dealings, Touch
-from shared.domain.events import ContactData, Outcome, PurchaseData, Status
+from shared.domain.event_data import ContactData, Outcome, PurchaseData, Status
 from shared.domain.features import DAY_MS
 from shared.domain.ledger import KEPT, OUTCOMES, REOPENS, STATUSES, Ledger
 from shared.domain.lifecycle import CLOSED_INVOLUNTARY, CLOSED_VOLUNTARY, OPEN

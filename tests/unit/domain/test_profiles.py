@@ -6,7 +6,8 @@ from typing import get_args
 import pytest
 
 from shared.domain import profiles
-from shared.domain.events import Account, AccountData, Status, decode_event
+from shared.domain.event_data import AccountData, Status
+from shared.domain.events import Account, decode_event
 from shared.domain.features import plan_codes
 from shared.domain.ledger import REOPENS, Ledger, closing, plan
 from shared.domain.lifecycle import CLOSED_INVOLUNTARY, CLOSED_VOLUNTARY, OPEN
