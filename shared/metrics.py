@@ -194,6 +194,8 @@ MODEL_VERSION: Final = Gauge("tenure_model_version", "Newest published model ver
 MODEL_AUC: Final = Gauge("tenure_model_auc_ratio", "Prequential AUC over recent labels")
 MODEL_LOG_LOSS: Final = Gauge("tenure_model_log_loss_nats", "Prequential log loss, recent labels")
 MODEL_ECE: Final = Gauge("tenure_model_calibration_error_ratio", "Prequential ECE, recent labels")
+#: By ADWIN on the squared error; whoever takes over training goes on counting.
+MODEL_DRIFTS: Final = Gauge("tenure_model_drifts", "Times that served predictions got worse")
 
 # ---- campaigner -------------------------------------------------------------------------------
 

@@ -99,6 +99,13 @@ CHURN_MODELS: Final = Topic(
     partitions=1,
     config=_compacted(**_up_to(LARGEST_MODEL_BYTES)),
 )
+MODEL_DRIFTS: Final = Topic(
+    "model-drifts",
+    "model",
+    "Each time that served predictions got worse",
+    partitions=1,
+    config=_log(365),
+)
 RETENTION_TRIGGERS: Final = Topic(
     "retention-triggers",
     "customer",
@@ -149,6 +156,7 @@ TOPICS: Final = (
     LIFECYCLE_TRANSITIONS,
     TRAINING_EXAMPLES,
     CHURN_MODELS,
+    MODEL_DRIFTS,
     RETENTION_TRIGGERS,
     CAMPAIGN_DECISIONS,
     SEGMENT_CHANGES,

@@ -229,6 +229,11 @@ def _print(report: Report) -> None:
         if target is not None and target.n:
             console.print(_table(title, target))
             console.print(_reliability(target))
+    for drift in report.drifts:
+        console.print(
+            f"Predictions got worse by {moment(drift.at)[:10]}: squared error {drift.before:.3f} "
+            f"before, {drift.after:.3f} then"
+        )
     if isinstance(report.cut, Cut) and report.cut.spend is not None:
         spend = report.cut.spend
         console.print(

@@ -13,6 +13,7 @@ from services.evaluate.anchors import Said
 from services.evaluate.service import AtCut, Evaluated, moment
 from shared.domain import accuracy
 from shared.domain.accuracy import Accuracy, Bin, Floats, Mask
+from shared.domain.drift import Drift
 from shared.domain.forecasts import Base, Forecast, Labels, Outcome
 from shared.domain.policy import DAY_MS
 
@@ -122,7 +123,7 @@ class Cut(Target, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True):
-    """All of it. ``prequential`` and ``cut`` are of silence."""
+    """All of it. ``prequential`` and ``cut`` are of silence; ``drifts`` when it got worse."""
 
     events: int
     customers: int
@@ -131,6 +132,7 @@ class Report(Struct, frozen=True):
     cadence_days: int
     until: str
     snapshots_skipped: int
+    drifts: list[Drift]
     prequential: Target
     prequential_closed: Target
     prequential_churn: Target
@@ -163,6 +165,7 @@ def build_report(
         cadence_days=found.policy.cadence_days,
         until=moment(found.span.until),
         snapshots_skipped=found.skipped,
+        drifts=found.drifts,
         prequential=_prequential(labels, pick["silent"], at_labels),
         prequential_closed=_prequential(labels, pick["closed"], {}),
         prequential_churn=_prequential(labels, pick["churn"], {}),

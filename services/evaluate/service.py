@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from shared.adapters.event_files import Good
 from shared.domain.backtest import Backtest
+from shared.domain.drift import Drift
 from shared.domain.errors import TenureError
 from shared.domain.forecasts import Base, Labels, Outcome
 from shared.domain.policy import DAY_MS, Policy
@@ -87,6 +88,8 @@ class Evaluated:
         All snapshots whose horizon is over.
     skipped
         Snapshots that found no place, since a customer holds few at a time.
+    drifts
+        When served predictions got worse.
 
     """
 
@@ -96,6 +99,7 @@ class Evaluated:
     customers: int
     skipped: int
     labels: Labels
+    drifts: list[Drift]
     cut: AtCut | None
 
 
@@ -133,6 +137,7 @@ def evaluate(
         customers=len(backtest.table),
         skipped=backtest.counts.snapshots_skipped,
         labels=backtest.labels(),
+        drifts=backtest.learner.drifts,
         cut=run.found,
     )
 

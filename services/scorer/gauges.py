@@ -21,6 +21,7 @@ _OF_THE_MODEL = (
     metrics.MODEL_VERSION,
     metrics.MODEL_AGE,
     metrics.MODEL_LABEL_DELAY,
+    metrics.MODEL_DRIFTS,
     metrics.MODEL_DISCOUNTED_LOSS.labels("learner"),
     metrics.MODEL_DISCOUNTED_LOSS.labels("heuristic"),
 )
@@ -71,6 +72,7 @@ def _model(learner: Learner) -> None:
             learner.version,
             _since(learner.published_at),
             _since(min(learner.watermarks.values(), default=0)),
+            learner.drift.found,
             *losses,
         ),
         strict=True,

@@ -3,9 +3,9 @@
 Of all scorers one runs it: the topic has one partition, and the consumer group gives it to one
 member. A former trainer that wakes up late is fenced by the transactional id.
 
-A snapshot and the control events that activate it are one transaction, so no scorer is ever told
-of a model that is not there. Killed anywhere, the next trainer resumes from the last snapshot and
-learns the log behind it again, to the same bits.
+A snapshot, the control events that activate it and what it tells of drift are one transaction, so
+no scorer is ever told of a model that is not there. Killed anywhere, the next trainer resumes from
+the last snapshot and learns the log behind it again, to the same bits.
 """
 
 from __future__ import annotations
@@ -156,6 +156,10 @@ class Trainer:
         await producer.send_and_wait(
             models, value, key=key, partition=0, headers=[(SIGNATURE_HEADER, signature)]
         )
+        drifts = self._settings.topic(topics.MODEL_DRIFTS.name)
+        for drift in snapshot.drifts:
+            log.warning("served predictions got worse", before=drift.before, after=drift.after)
+            await producer.send(drifts, msgspec.json.encode(drift), key=MODEL.encode(), partition=0)
         activation = _activation(snapshot)
         for partition in sorted(await producer.partitions_for(events)):
             await producer.send(events, activation, partition=partition)

@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Struct
 
 from shared.domain.churn import HORIZON_DAYS, ChurnModel
+from shared.domain.drift import Drift, DriftDetector
 from shared.domain.evaluation import Prequential
 from shared.domain.outputs import Example, Identity, Training
 
@@ -48,6 +49,10 @@ class Snapshot(Struct, frozen=True):
     model, metrics, metrics_recent_customers
         Dumps of `ChurnModel` and of the `Prequential` metrics: over all customers, and over
         those active within two horizons.
+    drift
+        Dump of the `DriftDetector`.
+    drifts
+        What it found since the snapshot before.
 
     """
 
@@ -61,6 +66,8 @@ class Snapshot(Struct, frozen=True):
     model: dict[str, Any]
     metrics: dict[str, Any]
     metrics_recent_customers: dict[str, Any]
+    drift: dict[str, Any] = {}  # not in the first snapshots
+    drifts: list[Drift] = []
 
 
 class Learner:
@@ -75,6 +82,8 @@ class Learner:
     ----------
     published_at
         Label time of the last example in the newest snapshot; 0 before the first.
+    drift, drifts
+        Watches the served predictions; what it found since the last `Snapshot`.
 
     Examples
     --------
@@ -86,6 +95,8 @@ class Learner:
         self.model = ChurnModel(horizon_days)
         self.metrics = Prequential()
         self.metrics_recent_customers = Prequential()
+        self.drift = DriftDetector()
+        self.drifts: list[Drift] = []
         self.version = 0
         self.watermarks: dict[int, int] = {}
         self._learned: dict[int, Identity] = {}
@@ -101,6 +112,8 @@ class Learner:
         learner.model = ChurnModel.load(snapshot.model)
         learner.metrics = Prequential.load(snapshot.metrics)
         learner.metrics_recent_customers = Prequential.load(snapshot.metrics_recent_customers)
+        if snapshot.drift:
+            learner.drift = DriftDetector.load(snapshot.drift)
         learner.version = snapshot.version
         learner.watermarks = dict(snapshot.watermarks)
         learner._learned = dict(snapshot.learned)
@@ -166,7 +179,7 @@ class Learner:
     def _learn(self, example: Example) -> None:
         self._learned[example.origin.partition] = example.origin
         if example.measured:
-            self.metrics.update(example.predicted, example.silent)
+            self._measure(example)
         if example.measured and example.recent:
             self.metrics_recent_customers.update(example.predicted, example.silent)
         features = np.array(example.features)
@@ -175,12 +188,19 @@ class Learner:
         if example.learned:
             self.model.learn(features, int(example.silent), int(example.closed))
 
+    def _measure(self, example: Example) -> None:
+        self.metrics.update(example.predicted, example.silent)
+        found = self.drift.update(example.predicted, example.silent, example.labelled_at)
+        if found is not None:
+            self.drifts.append(found)
+
     def _is_due(self, labelled_at: int) -> bool:
         fresh = self.model.labels - self._published_labels
         new_day = labelled_at // _DAY_MS > self.published_at // _DAY_MS
         return fresh >= _MOST or (fresh >= _STEP and new_day)
 
     def _snapshot(self, offset: int, at: int) -> Snapshot:
+        drifts, self.drifts = self.drifts, []
         return Snapshot(
             version=self.version,
             at=at,
@@ -192,4 +212,6 @@ class Learner:
             model=self.model.dump(),
             metrics=self.metrics.dump(),
             metrics_recent_customers=self.metrics_recent_customers.dump(),
+            drift=self.drift.dump(),
+            drifts=drifts,
         )

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from shared import topics
-from shared.domain import campaign_outputs, events, named_segments, outputs
+from shared.domain import campaign_outputs, drift, events, named_segments, outputs
 
 #: How values lie in a record: one JSON value; one, or an array of them; bytes that came from
 #: elsewhere; or bytes of our own.
@@ -115,6 +115,7 @@ CONTRACTS: Final = (
     Contract(topics.LIFECYCLE_TRANSITIONS, {"transition": outputs.Transition}),
     Contract(topics.TRAINING_EXAMPLES, {"training": outputs.Training}),
     Contract(topics.CHURN_MODELS, layout="own", direction=None),
+    Contract(topics.MODEL_DRIFTS, {"drift": drift.Drift}),
     Contract(topics.RETENTION_TRIGGERS, {"trigger": campaign_outputs.Trigger}, headers=TRIGGER),
     Contract(topics.CAMPAIGN_DECISIONS, {"decision": campaign_outputs.Decision}, headers=DECISION),
     Contract(

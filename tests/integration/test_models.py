@@ -16,20 +16,28 @@ from services.scorer.trainer import Trainer
 from shared import topics
 from shared.adapters.embedded_kafka import EmbeddedKafka
 from shared.adapters.kafka_connection import connection
+from shared.domain.drift import Drift
 from shared.domain.features import FEATURES
 from shared.domain.outputs import Example, Identity, Training, Watermark
 from shared.settings import Settings
 from tests.support.cluster import Cluster
 
 LABELS, RECORD, FAMILIES = 20_000, 500, 60
+#: From this label on most customers fall silent, of whom a third was said to.
+TURN = 15_000
 #: What a broker takes where neither it nor the topic is told otherwise.
 BROKERS_DEFAULT_BYTES = 1_048_588
 
 
 @pytest.fixture
-async def settings(kafka: EmbeddedKafka, prefix: str) -> Settings:
+async def cluster(kafka: EmbeddedKafka, prefix: str) -> Cluster:
     cluster = Cluster(kafka, prefix, partitions=1)
     await asyncio.to_thread(cluster.create_topics)
+    return cluster
+
+
+@pytest.fixture
+def settings(cluster: Cluster) -> Settings:
     return cluster.settings
 
 
@@ -58,10 +66,8 @@ def training_log() -> Iterator[Training]:
 
 
 def example(number: int, features: list[float]) -> Example:
-    at = (number + 1) * 1_000_000
-    return Example(
-        Identity(0, number, 0), at, at, features, number % 3 == 0, 0.3, 0.3, model=0, recent=True
-    )
+    at, silent = (number + 1) * 1_000_000, (number % 3 == 0) == (number < TURN)
+    return Example(Identity(0, number, 0), at, at, features, silent, 0.3, 0.3, model=0, recent=True)
 
 
 async def write_log(settings: Settings) -> None:
@@ -71,8 +77,8 @@ async def write_log(settings: Settings) -> None:
             await producer.send_and_wait(topic, msgspec.json.encode(training), partition=0)
 
 
-async def test_a_model_that_knows_many_plans_is_published(
-    settings: Settings, models: KafkaModels
+async def test_a_model_that_knows_many_plans_is_published_and_a_change_told_of_once(
+    cluster: Cluster, settings: Settings, models: KafkaModels
 ) -> None:
     await write_log(settings)
     training = asyncio.create_task(Trainer(settings, models).run())
@@ -88,6 +94,11 @@ async def test_a_model_that_knows_many_plans_is_published(
     newest = await models.latest()
     assert newest is not None
     assert len(msgspec.json.encode(newest.model)) > BROKERS_DEFAULT_BYTES
+    (record,) = await asyncio.to_thread(cluster.read, topics.MODEL_DRIFTS)
+    drift = msgspec.json.decode(record.value, type=Drift)
+    assert TURN < drift.labels < TURN + 1_000
+    assert drift.before == pytest.approx(0.09 * 2 / 3 + 0.49 / 3, abs=0.01)  # of .3 said to all
+    assert drift.after > drift.before
 
 
 async def is_learned(models: KafkaModels) -> bool:

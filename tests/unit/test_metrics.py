@@ -28,6 +28,7 @@ THINGS = (
     "tenure_campaigner_file_valid",
     "tenure_campaigner_webhook_working",
     "tenure_ingest_events_pending",
+    "tenure_model_drifts",
     "tenure_model_labels",
     "tenure_model_version",
     "tenure_model_warm",
