@@ -17,6 +17,7 @@ from services.campaigner.base_cli import base
 from services.campaigner.cli import campaigns, customer, decisions
 from services.campaigner.cohorts_cli import cohorts, referrers, sources
 from services.campaigner.controls.cli import audit, suppression
+from services.campaigner.months_cli import cash, months
 from services.campaigner.segments_cli import segments
 from services.commands.bench import bench
 from services.commands.dead_letter import dead_letter
@@ -57,6 +58,8 @@ customer.command()(erasures)
 app.command()(decisions)
 app.command()(base)
 app.command()(segments)
+app.command()(months)
+app.command()(cash)
 app.command()(cohorts)
 app.command()(sources)
 app.command()(referrers)

@@ -40,7 +40,7 @@ SHOWN_BY: Final = {
         "tenure_transitions",
         "tenure_model_",
     ),
-    "campaigner": ("tenure_campaigner_",),
+    "campaigner": ("tenure_campaigner_", "tenure_customer_equity", "tenure_base_"),
 }
 _OF_ALL: Final = ("tenure_build", "tenure_ready")
 
@@ -233,6 +233,20 @@ CAMPAIGNER_CUSTOMERS: Final = Gauge(
 #: The same by `segment`: those of RFM quintiles, value bands, and those that are watched.
 CAMPAIGNER_SEGMENTS: Final = Gauge(
     "tenure_campaigner_segment_customers", "Customers in the read model", ["segment"]
+)
+#: Customer equity, the sum of lifetime values, by `stage`; the same from every campaigner.
+CUSTOMER_EQUITY: Final = Gauge(
+    "tenure_customer_equity", "Sum of lifetime values in the reporting currency", ["stage"]
+)
+#: The month that the base is at, `by` market, brand, plan or all, and `name`: customers by `move`
+#: (opening, gained, lost_silent, ...), and recurring revenue likewise (opening, new, churned, ...).
+BASE_MONTH_CUSTOMERS: Final = Gauge(
+    "tenure_base_month_customers", "Customers who came and went this month", ["by", "name", "move"]
+)
+BASE_MONTH_RECURRING: Final = Gauge(
+    "tenure_base_month_recurring_currency",
+    "How recurring revenue moved this month",
+    ["by", "name", "move"],
 )
 #: A campaign's effect, by `campaign` (`*` for all together); the same from every campaigner. Uplift
 #: has a `bound` (estimate, low, high), and none while too few are measured.

@@ -223,7 +223,10 @@ def build(
     health.add_check("scores", lambda: consumer.problem)
     health.add_check("outbox", lambda: publisher.problem)
     health.add_check("database", lambda: gauges.problem)
-    app = create_app(Api(queries, lambda: rules.book, controls.controls), keys, health)
+    api = Api(
+        queries, lambda: rules.book, controls.controls, horizon_days=float(settings.horizon_days)
+    )
+    app = create_app(api, keys, health)
     add_controls(
         app,
         ControlApi(

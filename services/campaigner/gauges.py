@@ -14,6 +14,8 @@ from services.campaigner.campaign_file import CampaignBook
 from services.campaigner.ports import Clock, Store
 from shared import metrics
 from shared.adapters.sql.campaign_queries import CampaignQueries
+from shared.domain.base_book import MONTHS_BY, month_of
+from shared.domain.base_months import Bridge, Month, parts
 from shared.domain.campaign_report import CampaignReport, reports_on
 from shared.domain.campaign_state import Lease
 from shared.domain.uplift import Interval
@@ -23,6 +25,14 @@ log = structlog.get_logger(__name__)
 _OUTBOX_S: Final = 2.0
 #: Counting customers reads an index of them all, so not with every look at the outbox.
 _OUTBOX_LOOKS: Final = 8
+#: Adding up lifetime values reads every customer.
+_BASE_LOOKS: Final = 32
+#: Of each of market, brand and plan: the largest parts of the base, so that labels stay few.
+_MOST_PARTS: Final = 50
+_MOVES: Final = (
+    "opening", "gained", "returned", "moved_in", "lost_voluntary", "lost_involuntary",
+    "lost_silent", "lost_erased", "moved_out", "closing",
+)  # fmt: skip
 
 
 _OF_EFFECTS: Final = (
@@ -77,7 +87,9 @@ class Gauges:
         """Look every few seconds until ``stop`` is set."""
         looks = 0
         while not stop.is_set():
-            self._attempt(count_customers=looks % _OUTBOX_LOOKS == 0)
+            self._attempt(
+                count_customers=looks % _OUTBOX_LOOKS == 0, add_up=looks % _BASE_LOOKS == 0
+            )
             looks += 1
             stop.wait(_OUTBOX_S)
 
@@ -103,6 +115,20 @@ class Gauges:
         for segment, count in counts.items():
             metrics.CAMPAIGNER_SEGMENTS.labels(segment).set(count)
 
+    def measure_base(self) -> None:
+        """Set customer equity, and the month that the base is at."""
+        metrics.CUSTOMER_EQUITY.clear()
+        for stage, equity in self._queries.base.equity().items():
+            metrics.CUSTOMER_EQUITY.labels(stage).set(equity)
+        for each in (metrics.BASE_MONTH_CUSTOMERS, metrics.BASE_MONTH_RECURRING):
+            each.clear()
+        until = month_of(self._queries.now())
+        for by in MONTHS_BY:
+            found = parts(self._queries.base.cells(by), until)
+            found.sort(key=lambda part: -part.months[-1].closing)
+            for part in found[:_MOST_PARTS]:
+                _show_month(by, part.name, part.months[-1])
+
     def measure_effects(self) -> None:
         """Set what each campaign has achieved."""
         for each in _OF_EFFECTS:
@@ -121,7 +147,7 @@ class Gauges:
             left = metrics.CAMPAIGNER_BUDGET_LEFT.labels(limit.scope, limit.span)
             left.set(1 - spent[period] / limit.most)
 
-    def _attempt(self, *, count_customers: bool) -> None:
+    def _attempt(self, *, count_customers: bool, add_up: bool) -> None:
         try:
             self.measure_outbox()
             self.measure_budgets()
@@ -129,11 +155,21 @@ class Gauges:
                 self.measure_customers()
                 self.measure_segments()
                 self.measure_effects()
+            if add_up:
+                self.measure_base()
         except Exception as error:
             self.problem = f"the database does not answer ({type(error).__name__})"
             log.exception("could not ask the database")
         else:
             self.problem = None
+
+
+def _show_month(by: str, name: str, month: Month) -> None:
+    for move in _MOVES:
+        metrics.BASE_MONTH_CUSTOMERS.labels(by, name, move).set(getattr(month, move))
+    for move in Bridge.__struct_fields__:
+        amount = float(getattr(month.recurring, move))
+        metrics.BASE_MONTH_RECURRING.labels(by, name, move).set(amount)
 
 
 def _show(report: CampaignReport) -> None:

@@ -17,9 +17,11 @@ from services.campaigner.views import (
     BasePage,
     CampaignPage,
     CampaignView,
+    CashPage,
     CohortPage,
     DecisionPage,
     Done,
+    MonthPage,
     Problem,
     ReferrerPage,
     SegmentPage,
@@ -34,9 +36,13 @@ from shared.adapters.health import Health, health_routes
 from shared.adapters.http import PROBLEM_HANDLERS, ProblemError, problem_response
 from shared.adapters.sql.campaign_queries import CampaignQueries, StoredDecision
 from shared.domain.acquisition import referrers, sources
+from shared.domain.base_book import MonthsBy, month_of
+from shared.domain.base_cash import cash
+from shared.domain.base_months import parts
 from shared.domain.base_report import By, group
 from shared.domain.campaign_outputs import Outcome
 from shared.domain.campaign_report import CampaignReport, report_on, reports_on
+from shared.domain.churn import HORIZON_DAYS
 from shared.domain.cohorts import CohortBy, cohorts
 from shared.domain.controls import ALL, UNCONTROLLED, Controls
 from shared.domain.outputs import Score
@@ -46,7 +52,7 @@ _SCHEMAS: Final = "#/components/schemas/{name}"
 _ANSWERS: Final = (
     Score, StoredDecision, DecisionPage, CampaignPage, CampaignReport, StagePage, Problem,
     SuppressionPage, AuditPage, Done, BasePage, CohortPage, SourcePage, ReferrerPage,
-    SegmentPage,
+    SegmentPage, MonthPage, CashPage,
 )  # fmt: skip
 
 CustomerId = Annotated[str, Path(description="As in the events")]
@@ -54,6 +60,8 @@ CampaignName = Annotated[str, Path(description="As in the campaign file")]
 DecisionId = Annotated[str, Path(description="Also the id of the trigger")]
 CohortsBy = Annotated[CohortBy, Query(description="What the customers of a cohort share")]
 GroupedBy = Annotated[By, Query(description="What the customers of a group have in common")]
+MonthsOf = Annotated[MonthsBy, Query(description="What the customers of a part share")]
+CashMonths = Annotated[int, Query(ge=1, le=60, description="So many months")]
 Limit = Annotated[int, Query(ge=1, le=_MOST, description="At most so many")]
 After = Annotated[str | None, Query(description="`next` of the page before")]
 
@@ -69,6 +77,8 @@ class Api:
         Returns the campaigns in force.
     controls
         Returns what people decided beside their file.
+    horizon_days
+        Over which scores say what is expected.
 
     """
 
@@ -77,7 +87,10 @@ class Api:
         queries: CampaignQueries,
         book: Callable[[], CampaignBook],
         controls: Callable[[], Controls] = lambda: UNCONTROLLED,
+        *,
+        horizon_days: float = HORIZON_DAYS,
     ) -> None:
+        self._horizon_days = horizon_days
         self._queries = queries
         self._book = book
         self._controls = controls
@@ -154,6 +167,16 @@ class Api:
         """Return the base in groups: customers, revenue, margin, cost, spend and value to come."""
         return _json(BasePage(by, group(self._queries.members(), by)))
 
+    def months(self, by: MonthsOf = "all") -> Response:
+        """Return the base month by month: who came and went, and how recurring revenue moved."""
+        at = self._queries.now()
+        return _json(MonthPage(by, at, parts(self._queries.base.cells(by), month_of(at))))
+
+    def cash(self, by: GroupedBy = "stage", months: CashMonths = 6) -> Response:
+        """Return what the base is expected to spend in each of the next months."""
+        found = cash(self._queries.members(), by, self._horizon_days, months)
+        return _json(CashPage(by, self._queries.now(), found))
+
     def cohorts(self, by: CohortsBy = "month") -> Response:
         """Return how many of those acquired together are still active, by months since."""
         at = self._queries.now()
@@ -203,6 +226,8 @@ def create_app(api: Api, doorkeeper: Doorkeeper, health: Health) -> FastAPI:
         ("/v1/stages", api.stages, StagePage),
         ("/v1/segments", api.segments, SegmentPage),
         ("/v1/base", api.base, BasePage),
+        ("/v1/base/months", api.months, MonthPage),
+        ("/v1/base/cash", api.cash, CashPage),
         ("/v1/base/cohorts", api.cohorts, CohortPage),
         ("/v1/base/sources", api.sources, SourcePage),
         ("/v1/base/referrers", api.referrers, ReferrerPage),

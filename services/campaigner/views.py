@@ -7,6 +7,9 @@ from msgspec import Struct
 from shared.adapters.sql.campaign_queries import StoredDecision
 from shared.adapters.sql.control_store import Change, Suppressed
 from shared.domain.acquisition import Referrer, SourceReport
+from shared.domain.base_book import MonthsBy
+from shared.domain.base_cash import Cash
+from shared.domain.base_months import Part
 from shared.domain.base_report import By, Group
 from shared.domain.campaign_outputs import Outcome
 from shared.domain.campaigns import Campaign
@@ -72,6 +75,25 @@ class BasePage(Struct, frozen=True):
 
     by: By
     groups: list[Group]
+
+
+class MonthPage(Struct, frozen=True):
+    """Months of the base up to that of a time (epoch ms), in parts; ``by`` is what a part shares.
+
+    Money is text, so that it is exact.
+    """
+
+    by: MonthsBy
+    at: int
+    parts: list[Part]
+
+
+class CashPage(Struct, frozen=True):
+    """Cash expected over the months from a time of the base on (epoch ms), in groups."""
+
+    by: By
+    at: int
+    groups: list[Cash]
 
 
 class CohortPage(Struct, frozen=True):

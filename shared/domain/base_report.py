@@ -38,6 +38,7 @@ class Member(Struct, frozen=True, gc=False):
     profile: Profile
     expected_spend: float = 0.0
     clv: float = 0.0
+    p_churn: float = 0.0
     segment: str = ""
     value_band: int = 0
 
@@ -68,7 +69,7 @@ class Group(Struct, frozen=True):
 def group(base: Iterable[Member], by: By) -> list[Group]:
     """Return the groups of a base, the largest first."""
     members = list(base)
-    names = _NAMED[by](members)
+    names = names_of(members, by)
     counts: defaultdict[str, int] = defaultdict(int)
     sums: defaultdict[str, list[int]] = defaultdict(lambda: [0] * len(_MONEY))
     for name, member in zip(names, members, strict=True):
@@ -81,6 +82,11 @@ def group(base: Iterable[Member], by: By) -> list[Group]:
         for name, count in counts.items()
     ]
     return sorted(found, key=lambda each: (-each.customers, each.name))
+
+
+def names_of(members: Sequence[Member], by: By) -> list[str]:
+    """Return the name of each one's group."""
+    return _NAMED[by](members)
 
 
 def _by_stage(members: Sequence[Member]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from shared.domain.base_book import add, book
 from shared.domain.budgets import MINUTE_MS, Purse
 from shared.domain.campaign_decisions import as_told, decide, offered, withdrawn
 from shared.domain.campaign_decisions import enrolled as enrols
@@ -91,6 +92,7 @@ class Fold:
         if before is not None and before.covers(score):
             return
         self.pass_time(score.at)  # first: what ends or falls due before this score does not see it
+        self._book(before, score)
         self._look(score)
         self.segments.take(score)
         self._batch.profiles[score.customer] = score, raw
@@ -123,6 +125,13 @@ class Fold:
             if before.first_at == at:
                 self._standings.units.pop((customer, each), None)
                 self._batch.released.append(Enrolment(customer, each, at))
+
+    def _book(self, before: Seen | None, score: Score) -> None:
+        """Book to the base over time what a score adds to the one before."""
+        customer = score.customer
+        booked, changes = book(self._standings.booked.get(customer), before, score)
+        self._standings.booked[customer] = self._batch.booked[customer] = booked
+        add(self._batch.base, changes)
 
     def _measure(self, unit: Unit) -> None:
         """Measure a unit whose window ended, and learn from it what its offer is worth."""

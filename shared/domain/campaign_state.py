@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from shared.domain.base_book import Booked, Changes
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaigns import Arming, Campaign, GuardRails
 from shared.domain.controls import UNCONTROLLED, Controls
@@ -59,6 +60,10 @@ class Batch:
         What contacts used up of allowances, by (scope, period); millionths.
     tallies
         What became known of offers, by (campaign, context, offer).
+    base
+        What changed in the base over time.
+    booked
+        What was booked of each customer in `profiles`.
     letters
         Records that could not be read.
     memberships, changes
@@ -83,6 +88,8 @@ class Batch:
     released: list[Enrolment] = field(default_factory=list)
     spent: Mapping[tuple[str, str], int] = field(default_factory=dict)
     tallies: dict[OfferKey, Tally] = field(default_factory=dict)
+    base: Changes = field(default_factory=dict)
+    booked: dict[str, Booked] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
     memberships: dict[tuple[str, str], Membership] = field(default_factory=dict)
     changes: list[SegmentChange] = field(default_factory=list)

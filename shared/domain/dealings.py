@@ -74,6 +74,8 @@ class Dealings(Struct, frozen=True, gc=False, omit_defaults=True):
         When the last trial was started.
     costs
         Money spent on the customer, by kind.
+    closed_by_operator
+        Whether it was not the customer who closed the account.
 
     """
 
@@ -94,3 +96,4 @@ class Dealings(Struct, frozen=True, gc=False, omit_defaults=True):
     trial_at: int | None = None
     closed_at: int | None = None
     costs: dict[str, float] = {}
+    closed_by_operator: bool = False

@@ -245,6 +245,7 @@ def told(ledger: Ledger, now: int, since: int) -> Dealings:
         trial_at=ledger.statuses.get(CODES["trial_started"]),
         closed_at=closed_at or None,
         costs={kind: amount / MICROS for kind, amount in ledger.costs.items()},
+        closed_by_operator=closed == CLOSED_INVOLUNTARY,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from shared.domain.base_book import Booked
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaigns import UNTOUCHED, Arming, Campaign
 from shared.domain.checks import History
@@ -65,6 +66,8 @@ class Standings:
         Of the last week or more, ascending, by customer.
     deferred
         Decisions that wait for the end of quiet hours, by (customer, campaign).
+    booked
+        What was booked of each customer to the base over time.
     at
         The partition's time when they were read: what time alone made due until then was looked
         at, though ``seen`` does not know, which is of the last scores.
@@ -86,6 +89,7 @@ class Standings:
     memberships: dict[str, dict[str, Membership]] = field(default_factory=dict)
     swept: Sweep = field(default=Sweep(), compare=False)
     clock: int = field(default=0, compare=False)
+    booked: dict[str, Booked] = field(default_factory=dict)
     _ends: list[tuple[int, str, str]] = field(default_factory=list, init=False, compare=False)
     _due: list[tuple[int, str]] = field(default_factory=list, init=False, compare=False)
     _campaigns: Sequence[Campaign] | None = field(default=None, init=False, compare=False)
@@ -174,6 +178,7 @@ class Standings:
     def remove(self, customer: str) -> None:
         """Know nothing of a customer any more."""
         self.seen.pop(customer, None)
+        self.booked.pop(customer, None)
         self.armings.pop(customer, None)
         self.memberships.pop(customer, None)
         self.enrolments.pop(customer, None)

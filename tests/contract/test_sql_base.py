@@ -4,16 +4,20 @@ from collections.abc import Iterator
 from itertools import count
 
 import msgspec
+import pytest
+from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.domain.acquisition import Acquired, referrers, sources
+from shared.domain.base_book import MONTHS_BY, Booked, Cell, Changes, add, book, month_of
 from shared.domain.cohorts import COHORTS_BY, cohorts
 from shared.domain.dealings import Dealings
 from shared.domain.outputs import Profile, Score
+from shared.domain.seen import Seen
 from tests.campaign_builders import DAY, MINUTE, T0, campaign, score
 from tests.unit.campaigner.test_restored import backup, restore
-from tests.unit.campaigner.world import Killed, World
+from tests.unit.campaigner.world import Killed, Record, World
 
 CUSTOMERS = 9
 
@@ -103,3 +107,93 @@ def test_they_are_those_of_the_log_after_an_older_backup_was_restored(database: 
     world.start()
     world.process()
     assert stored(database) == folded(scores)
+
+
+def months(engine: Engine) -> object:
+    base = CampaignQueries(engine).base
+    return {cell: sums for by in MONTHS_BY for cell, sums in base.cells(by).items()}
+
+
+def months_of(scores: list[Score]) -> Changes:
+    """Return what a base over time is that nothing ever happened to."""
+    booked, seen, changes = dict[str, Booked](), dict[str, Seen](), Changes()
+    for each in scores:
+        before = booked.get(each.customer), seen.get(each.customer)
+        booked[each.customer], more = book(*before, each)
+        seen[each.customer] = Seen.of(each)
+        add(changes, more)
+    return changes
+
+
+def grown() -> list[Score]:
+    """Return `happened`, a month and more between two turns, and plans that change."""
+    return [
+        replace(
+            each,
+            at=each.at + turn * 33 * DAY,
+            stage=("growth", "growth", "lapsed")[(turn + who) % 3],
+            profile=replace(each.profile, plan=("basic", "plus")[(turn + who) % 2]),
+        )
+        for number, each in enumerate(happened())
+        for turn, who in (divmod(number, CUSTOMERS),)
+    ]
+
+
+def test_the_base_over_time_counts_once_whatever_is_killed_and_read_again(
+    database: Engine,
+) -> None:
+    scores = grown()
+    world = World(database, [campaign()])
+    for some in (scores[:13], scores[13:]):
+        world.append(*some)
+        for passing in count():
+            steps = killed_on(passing)
+            world.hook = lambda _, steps=steps: next(steps)  # type: ignore[misc]
+            try:
+                world.process()
+                break
+            except Killed:
+                world.hook = lambda _: None
+                world.start()
+        world.hook = lambda _: None
+    assert passing > 1
+    expected = months_of(scores)
+    assert months(database) == expected
+    world.append(*scores)  # the scorer was rebuilt, and tells all of it again
+    world.process()
+    world.process(0)
+    assert months(database) == expected
+    stages = CampaignQueries(database).base.equity()
+    assert sum(stages.values()) == pytest.approx(48.5 * CUSTOMERS)
+
+
+def test_the_base_over_time_is_that_of_the_log_after_an_older_backup_was_restored(
+    database: Engine,
+) -> None:
+    scores = grown()
+    world = World(database, [campaign()])
+    world.append(*scores[: CUSTOMERS + 4])
+    world.process()
+    saved = backup(database)
+    world.append(*scores[CUSTOMERS + 4 :])
+    world.process(0)
+    world.publish()
+    restore(database, saved)
+    world.now += MINUTE
+    world.start()
+    world.process()
+    assert months(database) == months_of(scores)
+
+
+def test_who_is_erased_leaves_the_base_and_no_name_in_it(database: Engine) -> None:
+    scores = grown()
+    inside = [each for each in scores[CUSTOMERS : 2 * CUSTOMERS] if each.stage == "growth"]
+    world = World(database, [campaign()])
+    world.append(*scores[: 2 * CUSTOMERS])
+    world.process()
+    before = CampaignQueries(database).base.cells("all")
+    world.log.append(Record(len(world.log), None, key=inside[0].customer.encode()))
+    world.process()
+    month = Cell(month_of(scores[2 * CUSTOMERS - 1].at), "all", "all")
+    after = CampaignQueries(database).base.cells("all")
+    assert after[month] == before[month]._replace(lost_erased=1)

@@ -16,6 +16,8 @@ OF_ALL = ("tenure_build", "tenure_ready")
 THINGS = (
     "tenure_customers",
     "tenure_segment_customers",
+    "tenure_customer_equity",
+    "tenure_base_month_customers",
     "tenure_campaigner_customers",
     "tenure_campaigner_segment_customers",
     "tenure_campaigner_enrolled_customers",

@@ -9,6 +9,8 @@ from deploy.grafana.panels import Board, Panel, Query, Section
 _SCORER: Final = 'job="scorer"'
 _MOVED: Final = f"increase(tenure_transitions_total{{{_SCORER}}}[1h])"
 _UNTIL_MOVED: Final = "a customer changes stage"
+_CAMPAIGNER: Final = 'job="campaigner"'
+_UNTIL_SCORED: Final = "a first score arrives"
 
 _NOW: Final = Section(
     "Where customers are",
@@ -111,9 +113,57 @@ _FLOWS: Final = Section(
     ),
 )
 
+_BASE: Final = Section(
+    "The base this month",
+    (
+        Panel(
+            "Customer equity",
+            "The sum of lifetime values by stage, in the reporting currency.",
+            "short",
+            (
+                Query(
+                    f"max by (stage) (tenure_customer_equity{{{_CAMPAIGNER}}})",
+                    "{{stage}}",
+                    _UNTIL_SCORED,
+                ),
+            ),
+            width=24,
+            stacked=True,
+        ),
+        Panel(
+            "Customers who came and went",
+            "Of the calendar month (UTC) that the base is at; it begins anew with each.",
+            "short",
+            (
+                Query(
+                    "max by (move) (tenure_base_month_customers"
+                    f'{{{_CAMPAIGNER},by="all",move!~"opening|closing|moved_.*"}})',
+                    "{{move}}",
+                    _UNTIL_SCORED,
+                ),
+            ),
+            width=12,
+        ),
+        Panel(
+            "Recurring revenue",
+            "How it moved since the month before; who has not paid yet counts as churned.",
+            "short",
+            (
+                Query(
+                    "max by (move) (tenure_base_month_recurring_currency"
+                    f'{{{_CAMPAIGNER},by="all",move!~"moved_.*"}})',
+                    "{{move}}",
+                    _UNTIL_SCORED,
+                ),
+            ),
+            width=12,
+        ),
+    ),
+)
+
 LIFECYCLE: Final = Board(
     "tenure-lifecycle",
     "Tenure: lifecycle",
     "Where the customers are, and where they go.",
-    (_NOW, _FLOWS),
+    (_NOW, _FLOWS, _BASE),
 )

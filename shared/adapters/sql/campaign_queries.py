@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, Engine, Integer, case, cast, func, select
 
+from shared.adapters.sql.base_store import BaseStore
 from shared.adapters.sql.budget_store import spent_in
 from shared.adapters.sql.engine import reading
 from shared.adapters.sql.segment_store import SegmentStore
@@ -48,6 +49,8 @@ class CampaignQueries:
         self._engine = engine
         #: Questions about segments.
         self.segments = SegmentStore(engine)
+        #: Questions about the base over time.
+        self.base = BaseStore(engine)
 
     def profile(self, customer: str) -> str | None:
         """Return a customer's last score as JSON, ``None`` if unknown."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
+from shared.adapters.sql.base_store import read_booked
 from shared.adapters.sql.tables import (
     armings,
     customers,
@@ -42,6 +43,7 @@ def read_standings(connection: Connection, topic: str, partition: int) -> Standi
         deferred=_deferred(connection, partition),
         memberships=_memberships(connection, partition),
         swept=_swept(connection, partition),
+        booked=read_booked(connection, partition),
     )
 
 

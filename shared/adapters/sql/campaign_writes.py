@@ -8,6 +8,7 @@ from itertools import chain
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, update
 
+from shared.adapters.sql.base_store import book, encode_booked
 from shared.adapters.sql.budget_store import take
 from shared.adapters.sql.bulk import Row, insert_rows, update_rows, upsert_rows
 from shared.adapters.sql.offer_store import learn
@@ -40,6 +41,7 @@ def write(connection: Connection, batches: Sequence[Batch], now: int) -> None:
     insert_rows(connection, units, _all(map(_enrolled, batches)))
     update_rows(connection, units, _all(map(_achieved, batches)))
     learn(connection, batches, now)
+    book(connection, batches)
     take(connection, batches)
     insert_rows(connection, outbox, _all(_outbox(each, now) for each in batches))
 
@@ -50,13 +52,13 @@ def _all(rows: Iterable[Iterable[Row]]) -> list[Row]:
 
 def _profiles(batch: Batch) -> Iterable[Row]:
     for score, raw in batch.profiles.values():
-        yield _profile(batch.lease.partition, score, raw)
+        yield _profile(batch, score, raw)
 
 
-def _profile(partition: int, score: Score, raw: str) -> Row:
+def _profile(batch: Batch, score: Score, raw: str) -> Row:
     return {
         "customer": score.customer,
-        "partition": partition,
+        "partition": batch.lease.partition,
         "stage": score.stage,
         "risk": score.risk,
         "at": score.at,
@@ -64,6 +66,8 @@ def _profile(partition: int, score: Score, raw: str) -> Row:
         "origin_offset": score.origin.offset,
         "origin_ordinal": score.origin.ordinal,
         "score": raw,
+        "clv": score.clv,
+        "booked": encode_booked(batch.booked[score.customer]),
         "segment": score.segment,
         "value_band": score.value_band,
     }

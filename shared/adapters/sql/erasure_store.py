@@ -2,6 +2,8 @@
 
 Units stay, since uplift is counted in them, under names that mean nothing. One whose window had not
 ended is measured as it stands: who asks to be erased is not retained, in both arms alike.
+
+The months of the base name nobody: what was paid stays in them, and who was in the base leaves it.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, delete, select, update
 
+from shared.adapters.sql.base_store import take_out
 from shared.adapters.sql.tables import decisions, metadata, outbox, units, webhook_deliveries
 
 #: A unit of whom nothing more will be known.
@@ -29,6 +32,7 @@ _LOST: Final = {
 def forget(connection: Connection, customers: Collection[str]) -> None:
     """Forget customers; does nothing to those who are not there."""
     for customer in dict.fromkeys(customers):
+        take_out(connection, customer)
         _forget_decisions(connection, customer)
         _forget_units(connection, customer)
         for table in metadata.sorted_tables:

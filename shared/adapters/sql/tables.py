@@ -21,6 +21,8 @@ from sqlalchemy import (
     Text,
 )
 
+from shared.domain.base_book import Sums
+
 metadata: Final = MetaData()
 
 # SQLite numbers rows by itself only where the key is exactly INTEGER.
@@ -52,6 +54,8 @@ customers: Final = Table(
     Column("origin_offset", BigInteger, nullable=False),
     Column("origin_ordinal", Integer, nullable=False),
     Column("score", Text, nullable=False),
+    Column("booked", Text),
+    Column("clv", Float, nullable=False, server_default="0"),
     Column("segment", String(16), nullable=False, server_default=""),
     Column("value_band", Integer, nullable=False, server_default="0"),
     Index("customers_by_partition", "partition"),
@@ -90,6 +94,18 @@ sweeps: Final = Table(
     Column("definitions", String(64), nullable=False),
     Column("day", Integer, nullable=False),
     Column("after", String(128)),
+)
+
+#: The base over time: what each partition's customers were each month, and how they moved.
+base_months: Final = Table(
+    "base_months",
+    metadata,
+    Column("month", Integer, primary_key=True),
+    Column("kept_by", String(16), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    *(Column(each, BigInteger, nullable=False) for each in Sums._fields),
+    Index("base_months_by_part", "kept_by", "name"),
 )
 
 #: Where customers stand with the campaigns that have decided about them.

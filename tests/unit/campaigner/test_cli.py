@@ -12,7 +12,7 @@ from click.testing import Result
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
-from services.campaigner import base_cli, cli, cohorts_cli, cohorts_page, segments_cli
+from services.campaigner import base_cli, cli, cohorts_cli, cohorts_page, months_cli, segments_cli
 from services.campaigner.campaign_file import CampaignBook, CampaignFileError
 from services.campaigner.client import OperatorClient, OperatorError
 from services.campaigner.http import Api, create_app
@@ -35,6 +35,8 @@ app.add_typer(cli.campaigns)
 app.command()(cli.decisions)
 app.command()(base_cli.base)
 app.command()(segments_cli.segments)
+app.command()(months_cli.months)
+app.command()(months_cli.cash)
 app.command()(cohorts_cli.cohorts)
 app.command()(cohorts_cli.sources)
 app.command()(cohorts_cli.referrers)
@@ -180,6 +182,17 @@ async def test_the_base_is_shown_to_people_and_to_programs(url: str) -> None:
     found = json.loads((await tenure("base", "--by", "stage", "--url", url, "--json")).stdout)
     assert found["by"] == "stage"
     assert sum(each["customers"] for each in found["groups"]) == 1
+
+
+async def test_the_months_of_the_base_are_shown_to_people_and_to_programs(url: str) -> None:
+    shown = await tenure("months", "--by", "plan", "--url", url)
+    assert shown.exit_code == 0, shown.output
+    found = json.loads((await tenure("months", "--url", url, "--json")).stdout)
+    (part,) = found["parts"]
+    assert [(each["gained"], each["closing"]) for each in part["months"]] == [(1, 1)]
+    assert (await tenure("cash", "--url", url)).exit_code == 0
+    found = json.loads((await tenure("cash", "--months", "3", "--url", url, "--json")).stdout)
+    assert [len(each["months"]) for each in found["groups"]] == [3]
 
 
 async def test_segments_are_shown_to_people_and_to_programs(url: str, memory: Engine) -> None:

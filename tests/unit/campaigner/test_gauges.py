@@ -108,3 +108,29 @@ def test_what_is_left_of_each_budget_is_shown(database: Engine) -> None:
         assert line in page()
     gauges_of(database).measure_budgets()
     assert f"{name}{{" not in page()
+
+
+def test_equity_and_the_month_of_the_base_are_shown_and_forgotten(database: Engine) -> None:
+    world = World(database, [campaign()])
+    world.append(
+        score("anna", clv=30.5, stage="growth"),
+        score("bela", step=1, clv=12.0, stage="growth"),
+        score("chris", step=2, clv=7.0, stage="decline"),
+    )
+    world.process()
+    gauges = gauges_of(database)
+    gauges.measure_base()
+    assert 'tenure_customer_equity{stage="growth"} 42.5' in page()
+    assert 'tenure_customer_equity{stage="decline"} 7.0' in page()
+    gained = 'tenure_base_month_customers{by="all",move="gained",name="all"} 3.0'
+    assert gained in page()
+    new = 'tenure_base_month_recurring_currency{by="plan",move="new",name="none"} 210.0'
+    assert new in page()
+    world.append(score("chris", step=3, clv=0.0, stage="lapsed", closed=True))
+    world.process()
+    gauges.measure_base()
+    assert 'stage="decline"' not in "".join(
+        line for line in page().splitlines() if line.startswith("tenure_customer_equity")
+    )
+    gone = 'tenure_base_month_customers{by="all",move="lost_voluntary",name="all"} 1.0'
+    assert gone in page()

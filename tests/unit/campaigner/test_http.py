@@ -176,6 +176,8 @@ async def documented(app: FastAPI) -> dict[str, Any]:
         ("/v1/campaigns", "/v1/campaigns"),
         ("/v1/stages", "/v1/stages"),
         ("/v1/segments", "/v1/segments"),
+        ("/v1/base/months", "/v1/base/months?by=plan"),
+        ("/v1/base/cash", "/v1/base/cash?by=market&months=2"),
         ("/v1/customers/{customer}", "/v1/customers/nobody"),
     ],
 )
@@ -216,6 +218,22 @@ async def test_the_base_is_shown_in_groups_that_add_up(app: FastAPI, memory: Eng
     stages = (await get(app, "/v1/stages")).json()["stages"]
     assert {each["name"]: each["customers"] for each in by_stage["groups"]} == stages
     assert (await get(app, "/v1/base?by=shoe-size")).status_code == 422
+
+
+async def test_the_months_of_the_base_and_the_cash_to_come(app: FastAPI) -> None:
+    found = (await get(app, "/v1/base/months")).json()
+    (part,) = found["parts"]
+    # All came at T0, 2027-01-15, with 70 of revenue to date each: booked when it was heard of.
+    assert [each["month"] for each in part["months"]] == ["2027-01"]
+    month = part["months"][0]
+    assert (month["opening"], month["gained"], month["closing"], month["churn"]) == (0, 3, 3, None)
+    assert (month["recurring"]["new"], month["recurring"]["closing"]) == ("210.000000",) * 2
+    cash = (await get(app, "/v1/base/cash?months=2")).json()
+    (group,) = cash["groups"]
+    # 12 a customer over 28 days, of whom .505 leave in them
+    first = 3 * 12.0 * (365.2425 / 12) / 28
+    kept = 0.495 ** ((365.2425 / 12) / 28)
+    assert group["months"] == pytest.approx([first, first * kept])
 
 
 BROUGHT = Profile(acquisition_source="radio", referred_by="eva")
