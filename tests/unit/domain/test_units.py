@@ -127,7 +127,9 @@ def test_batches_and_restarts_change_nothing(
     whole, parts = Standings(), Standings()
     together = fold(scores, rule, whole)
     one = fold(scores[:cut], rule, parts)
-    restarted = Standings(parts.seen, parts.armings, parts.units, parts.enrolments)
+    restarted = Standings(
+        parts.seen, parts.armings, parts.units, parts.enrolments, booked=parts.booked
+    )
     other = fold(scores[cut:], rule, restarted)
     assert together.units == {**one.units, **other.units}
     assert together.outcomes == {**one.outcomes, **other.outcomes}
