@@ -17,6 +17,7 @@ from services.campaigner.base_cli import base
 from services.campaigner.cli import campaigns, customer, decisions
 from services.campaigner.cohorts_cli import cohorts, referrers, sources
 from services.campaigner.controls.cli import audit, suppression
+from services.campaigner.invest_cli import invest
 from services.campaigner.months_cli import cash, months
 from services.campaigner.segments_cli import segments
 from services.commands.bench import bench
@@ -55,6 +56,7 @@ app.command()(replay)
 app.command("evaluate")(evaluate_file)
 app.add_typer(customer)
 customer.command()(erasures)
+customer.command()(invest)
 app.command()(decisions)
 app.command()(base)
 app.command()(segments)

@@ -223,9 +223,7 @@ def build(
     health.add_check("scores", lambda: consumer.problem)
     health.add_check("outbox", lambda: publisher.problem)
     health.add_check("database", lambda: gauges.problem)
-    api = Api(
-        queries, lambda: rules.book, controls.controls, horizon_days=float(settings.horizon_days)
-    )
+    api = Api(queries, lambda: rules.book, controls.controls, policy=settings.policy())
     app = create_app(api, keys, health)
     add_controls(
         app,

@@ -53,11 +53,12 @@ def show(
 ) -> None:
     """Show a customer: stage, risk with its reasons, activity, value, account and touch points."""
     with closing(open_client(url, key)) as client:
-        profile = client.profile(identity)
+        profile, worth = client.profile(identity), client.investment(identity)
     if as_json:
         typer.echo(json.dumps(profile))
     else:
-        print_tables(*profile_tables(msgspec.convert(profile, Score)), apart=True)
+        score = msgspec.convert(profile, Score)
+        print_tables(*profile_tables(score, worth["at_stake"]), apart=True)
 
 
 def decisions(

@@ -45,6 +45,11 @@ class OperatorClient:
         """Return a customer's live profile."""
         return self._get(f"/v1/customers/{quote(customer, safe='')}")
 
+    def investment(self, customer: str, **asked: float | None) -> dict[str, Any]:
+        """Return what may be invested in a customer; what is None was not asked."""
+        path = f"/v1/customers/{quote(customer, safe='')}/investment"
+        return self._get(path, **{name: each for name, each in asked.items() if each is not None})
+
     def customer_decisions(self, customer: str, limit: int) -> list[dict[str, Any]]:
         """Return what was decided about a customer, the newest first."""
         path = f"/v1/customers/{quote(customer, safe='')}/decisions"
@@ -77,7 +82,7 @@ class OperatorClient:
         """Close the connections."""
         self._http.close()
 
-    def _get(self, path: str, **query: str | int) -> dict[str, Any]:
+    def _get(self, path: str, **query: str | float) -> dict[str, Any]:
         return self._ask(lambda: self._http.get(path, params=query))
 
     def _ask(self, send: Callable[[], httpx.Response]) -> dict[str, Any]:

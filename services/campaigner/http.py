@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 
 from services.campaigner.campaign_file import CampaignBook
+from services.campaigner.investment_query import InvestmentQuery
 from services.campaigner.views import (
     AuditPage,
     BasePage,
@@ -42,17 +43,19 @@ from shared.domain.base_months import parts
 from shared.domain.base_report import By, group
 from shared.domain.campaign_outputs import Outcome
 from shared.domain.campaign_report import CampaignReport, report_on, reports_on
-from shared.domain.churn import HORIZON_DAYS
 from shared.domain.cohorts import CohortBy, cohorts
 from shared.domain.controls import ALL, UNCONTROLLED, Controls
+from shared.domain.investment import Investment, invest
 from shared.domain.outputs import Score
+from shared.domain.policy import Policy
 
 _MOST: Final = 1_000
+_POLICY: Final = Policy()
 _SCHEMAS: Final = "#/components/schemas/{name}"
 _ANSWERS: Final = (
     Score, StoredDecision, DecisionPage, CampaignPage, CampaignReport, StagePage, Problem,
     SuppressionPage, AuditPage, Done, BasePage, CohortPage, SourcePage, ReferrerPage,
-    SegmentPage, MonthPage, CashPage,
+    Investment, SegmentPage, MonthPage, CashPage,
 )  # fmt: skip
 
 CustomerId = Annotated[str, Path(description="As in the events")]
@@ -77,8 +80,8 @@ class Api:
         Returns the campaigns in force.
     controls
         Returns what people decided beside their file.
-    horizon_days
-        Over which scores say what is expected.
+    policy
+        By which scores say what is expected, and what it is worth.
 
     """
 
@@ -88,9 +91,9 @@ class Api:
         book: Callable[[], CampaignBook],
         controls: Callable[[], Controls] = lambda: UNCONTROLLED,
         *,
-        horizon_days: float = HORIZON_DAYS,
+        policy: Policy = _POLICY,
     ) -> None:
-        self._horizon_days = horizon_days
+        self._policy = policy
         self._queries = queries
         self._book = book
         self._controls = controls
@@ -101,6 +104,16 @@ class Api:
         if profile is None:
             raise ProblemError(404, "No such customer. Check the id.")
         return Response(profile, media_type="application/json")
+
+    def investment(
+        self, customer: CustomerId, asked: Annotated[InvestmentQuery, Query()]
+    ) -> Response:
+        """Return what may be invested in a customer: what is at stake, an offer, a subsidy."""
+        profile = self._queries.profile(customer)
+        if profile is None:
+            raise ProblemError(404, "No such customer. Check the id.")
+        score = msgspec.json.decode(profile, type=Score)
+        return _json(invest(score, self._policy, asked.response(), asked.offer, asked.bargain()))
 
     def customer_decisions(
         self, customer: CustomerId, limit: Limit = 100, after: After = None
@@ -174,7 +187,7 @@ class Api:
 
     def cash(self, by: GroupedBy = "stage", months: CashMonths = 6) -> Response:
         """Return what the base is expected to spend in each of the next months."""
-        found = cash(self._queries.members(), by, self._horizon_days, months)
+        found = cash(self._queries.members(), by, self._policy.horizon_days, months)
         return _json(CashPage(by, self._queries.now(), found))
 
     def cohorts(self, by: CohortsBy = "month") -> Response:
@@ -217,6 +230,7 @@ def create_app(api: Api, doorkeeper: Doorkeeper, health: Health) -> FastAPI:
     for path, handler, answer in (
         # Ids may hold slashes, hence `:path`, and hence the longer one first.
         ("/v1/customers/{customer:path}/decisions", api.customer_decisions, DecisionPage),
+        ("/v1/customers/{customer:path}/investment", api.investment, Investment),
         ("/v1/customers/{customer:path}", api.customer, Score),
         ("/v1/decisions", api.decisions, DecisionPage),
         ("/v1/decisions/{decision}", api.decision, StoredDecision),

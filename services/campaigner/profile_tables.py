@@ -22,9 +22,14 @@ PRODUCTS: Final = ("product", "last bought")
 _STEADY: Final = 0.005
 
 
-def profile_tables(score: Score) -> list[Table]:
-    """Return the sections that have something to say; times are in UTC."""
-    tables = [_section(name, rows) for name, rows in sections(score).items()]
+def profile_tables(score: Score, at_stake: float) -> list[Table]:
+    """Return the sections that have something to say; times are in UTC.
+
+    ``at_stake`` is what it is worth that the customer surely stays for one more horizon.
+    """
+    found = sections(score)
+    found["value"].append(("at stake", f"{_money(at_stake)} if the next horizon were sure"))
+    tables = [_section(name, rows) for name, rows in found.items()]
     return [*tables, *_lists(score.dealings), _reasons(score)]
 
 

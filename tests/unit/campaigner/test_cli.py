@@ -12,7 +12,15 @@ from click.testing import Result
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
-from services.campaigner import base_cli, cli, cohorts_cli, cohorts_page, months_cli, segments_cli
+from services.campaigner import (
+    base_cli,
+    cli,
+    cohorts_cli,
+    cohorts_page,
+    invest_cli,
+    months_cli,
+    segments_cli,
+)
 from services.campaigner.campaign_file import CampaignBook, CampaignFileError
 from services.campaigner.client import OperatorClient, OperatorError
 from services.campaigner.http import Api, create_app
@@ -32,6 +40,7 @@ ODD = "a/b [red]?x=1&y"
 app = typer.Typer()
 app.add_typer(cli.customer)
 app.add_typer(cli.campaigns)
+app.command("invest")(invest_cli.invest)
 app.command()(cli.decisions)
 app.command()(base_cli.base)
 app.command()(segments_cli.segments)
@@ -193,6 +202,17 @@ async def test_the_months_of_the_base_are_shown_to_people_and_to_programs(url: s
     assert (await tenure("cash", "--url", url)).exit_code == 0
     found = json.loads((await tenure("cash", "--months", "3", "--url", url, "--json")).stdout)
     assert [len(each["months"]) for each in found["groups"]] == [3]
+
+
+async def test_what_may_be_invested_is_shown_to_people_and_to_programs(url: str) -> None:
+    asked = ("--ceiling", "0.5", "--scale", "0.5", "--subsidy", "1", "--term-days", "365")
+    shown = await tenure("invest", ODD, *asked, "--url", url)
+    assert shown.exit_code == 0, shown.output
+    assert {"at stake", "best offer", "subsidy"} <= {
+        re.split("  ", line)[0] for line in shown.stdout.splitlines()
+    }
+    found = json.loads((await tenure("invest", ODD, "--url", url, "--json")).stdout)
+    assert found["best"] is None
 
 
 async def test_segments_are_shown_to_people_and_to_programs(url: str, memory: Engine) -> None:

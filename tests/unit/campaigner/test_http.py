@@ -176,6 +176,7 @@ async def documented(app: FastAPI) -> dict[str, Any]:
         ("/v1/campaigns", "/v1/campaigns"),
         ("/v1/stages", "/v1/stages"),
         ("/v1/segments", "/v1/segments"),
+        ("/v1/customers/{customer}/investment", "/v1/customers/bela/investment"),
         ("/v1/base/months", "/v1/base/months?by=plan"),
         ("/v1/base/cash", "/v1/base/cash?by=market&months=2"),
         ("/v1/customers/{customer}", "/v1/customers/nobody"),
@@ -234,6 +235,20 @@ async def test_the_months_of_the_base_and_the_cash_to_come(app: FastAPI) -> None
     first = 3 * 12.0 * (365.2425 / 12) / 28
     kept = 0.495 ** ((365.2425 / 12) / 28)
     assert group["months"] == pytest.approx([first, first * kept])
+
+
+async def test_what_may_be_invested_in_a_customer(app: FastAPI) -> None:
+    found = (await get(app, "/v1/customers/a%2Fb/investment")).json()
+    assert (found["customer"], found["clv"]) == ("a/b", 48.5)
+    assert found["at_stake"] > 0
+    assert (found["best"], found["offer"], found["subsidy"]) == (None, None, None)
+    asked = "ceiling=0.5&scale=0.5&offer=2&subsidy=1&term_days=365"
+    found = (await get(app, f"/v1/customers/bela/investment?{asked}")).json()
+    assert found["best"]["npv"] >= found["offer"]["npv"]
+    assert found["subsidy"]["npv"] > 0
+    for half in ("ceiling=0.5", "offer=2", "subsidy=1", "ceiling=0.5&scale=nan", "shoe_size=44"):
+        assert (await get(app, f"/v1/customers/bela/investment?{half}")).status_code == 422, half
+    assert (await get(app, "/v1/customers/nobody/investment")).status_code == 404
 
 
 BROUGHT = Profile(acquisition_source="radio", referred_by="eva")

@@ -23,7 +23,7 @@ def scored(**told: object) -> Score:
 def lines(shown: Score) -> list[str]:
     console = Console(width=200)
     with console.capture() as capture:
-        for table in profile_tables(shown):
+        for table in profile_tables(shown, 12.5):
             console.print(table)
     return [re.sub(r" +", " ", line).strip() for line in capture.get().splitlines()]
 
