@@ -47,20 +47,12 @@ def _rows(found: dict[str, Any], *, weighs_offers: bool) -> Iterator[tuple[str, 
     yield "at stake", f"{found['at_stake']:,.2f} if the next horizon were sure"
     if weighs_offers:
         yield "best offer", "none is worth its cost"
-    for name in ("best", "offer"):
-        if (each := found[name]) is not None:
-            yield (
-                f"{name} offer" if name == "best" else name,
-                (
-                    f"{each['offer']:,.2f} keeps {each['kept']:.1%} of leavers: "
-                    f"net present value {each['npv']:,.2f}, breaks even at {each['break_even']:,.2f}"
-                ),
-            )
+    for name, each in (("best offer", found["best"]), ("offer", found["offer"])):
+        if each is not None:
+            yield name, f"{each['offer']:,.2f} keeps {each['kept']:.1%} of leavers"
+            yield "", f"net present value {each['npv']:,.2f}"
+            yield "", f"breaks even at {each['break_even']:,.2f}"
     if (device := found["subsidy"]) is not None:
-        yield (
-            "subsidy",
-            (
-                f"{device['subsidy']:,.2f}: net present value {device['npv']:,.2f} "
-                f"({device['bound']:,.2f} bound, {device['unbound']:,.2f} not, {device['days']} days)"
-            ),
-        )
+        yield "subsidy", f"{device['subsidy']:,.2f}: net present value {device['npv']:,.2f}"
+        both = f"{device['bound']:,.2f} bound, {device['unbound']:,.2f} not"
+        yield "", f"{both}, over {device['days']} days"
