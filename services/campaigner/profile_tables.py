@@ -61,6 +61,8 @@ def _customer(score: Score) -> Iterator[Row]:
     yield "id", score.customer
     lasted = (score.at - score.stage_since) // DAY_MS
     yield "stage", f"{score.stage} since {day(score.stage_since)} ({_days(lasted)})"
+    if score.segment:
+        yield "segment", f"{score.segment} (recency, frequency, money {score.rfm})"
     yield "as of", minute(score.at)
     if score.next_review:
         yield "next review", minute(score.next_review)
@@ -101,7 +103,8 @@ def _value(score: Score) -> Iterator[Row]:
     kinds = ", ".join(f"{kind} {_money(much)}" for kind, much in score.dealings.costs.items())
     yield "cost", f"{_money(score.cost)}{f' ({kinds})' if kinds else ''}"
     yield "expected spend", f"{_money(score.expected_spend)} within the horizon"
-    yield "lifetime value", f"{_money(score.clv)} to come"
+    band = f", fifth {score.value_band} of 5" if score.value_band else ""
+    yield "lifetime value", f"{_money(score.clv)} to come{band}"
 
 
 def _account(profile: Profile, dealings: Dealings) -> Iterator[Row]:

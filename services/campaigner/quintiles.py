@@ -89,11 +89,17 @@ class Quintiles:
         started = self._monotonic()
         if started < self._rest_until or not self._is_mine():
             return False
+        try:
+            return self._renew()
+        finally:
+            ended = self._monotonic()
+            self._rest_until = ended + _SHARE * (ended - started)
+
+    def _renew(self) -> bool:
         now, known = self._base.now(), self._base.known()
         if not self._is_due(now, known):
             return False
         found = boundaries(self._base.ranked(), now)
-        self._rest_until = self._monotonic() + _SHARE * (self._monotonic() - started)
         if found is None:
             return False
         self._tell(found)

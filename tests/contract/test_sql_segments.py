@@ -7,14 +7,16 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, select
 
+from shared.adapters.sql.campaign_store import CampaignStore
 from shared.adapters.sql.segment_store import SegmentStore
 from shared.adapters.sql.tables import memberships, metadata, outbox
 from shared.domain.conditions import Between
 from shared.domain.named_segments import BUILT_IN, Membership, NamedSegment, SegmentChange
 from shared.domain.outputs import Clock, Score
+from shared.domain.standings import Sweep
 from tests.campaign_builders import DAY, HOUR, MINUTE, T0, campaign, score
 from tests.unit.campaigner.test_restored import backup, restore
-from tests.unit.campaigner.world import Killed, World
+from tests.unit.campaigner.world import TOPIC, Killed, World
 
 RISKY = NamedSegment("risky", Between("risk", 0.6))
 SEGMENTS = (*BUILT_IN, RISKY, NamedSegment("quiet", Between("silence_days", 13.0)))
@@ -127,6 +129,9 @@ def test_time_alone_is_looked_at_once_a_day_with_batches_that_bring_nothing(
     world.append(Clock(0, T0 + DAY + HOUR))
     world.process()
     world.start()  # what was found is on record
+    (lease,) = world.campaigner.leases()
+    swept = CampaignStore(database, TOPIC).standings(lease).swept
+    assert swept == Sweep("v1", (T0 + DAY + HOUR) // DAY, None)
     world.process()
     world.publish()
     assert summary(told(world), "quiet") == [(who, "entered", 1) for who in CROWD]

@@ -58,7 +58,7 @@ customers: Final = Table(
     Column("clv", Float, nullable=False, server_default="0"),
     Column("segment", String(16), nullable=False, server_default=""),
     Column("value_band", Integer, nullable=False, server_default="0"),
-    Index("customers_by_partition", "partition"),
+    Index("customers_by_partition", "partition", "customer"),
     Index("customers_by_stage", "stage"),
     Index("customers_by_segment", "segment", "value_band"),
 )

@@ -44,6 +44,8 @@ def test_who_only_bought_has_few_sections() -> None:
         ({"next_review": EPOCH + 3_600_000}, "next review 2024-10-04 01:00 UTC"),
         ({"last_activity": EPOCH, "at": EPOCH + 9 * DAY}, "last active 2024-10-04 (9 days ago)"),
         ({"last_activity": 0, "visits": 0}, "last active never"),
+        ({"segment": "loyal", "rfm": "344"}, "segment loyal (recency, frequency, money 344)"),
+        ({"clv": 5.0, "value_band": 4}, "lifetime value 5.00 to come, fifth 4 of 5"),
         ({"model": 0}, "silence 40.0% by model heuristic"),
     ],
 )

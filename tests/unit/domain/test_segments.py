@@ -89,7 +89,7 @@ def test_a_score_tells_value_band_and_heavy_use() -> None:
 def test_the_highest_version_holds_however_often_and_late_the_others_come() -> None:
     far = {"silence_days": [400.0, 300.0, 200.0, 100.0]}
     near = [purchase("a", T0), boundaries(T0 + 1, 2, **far)]
-    older = [boundaries(T0 + 2, 1), boundaries(T0 + 3, 2), boundaries(T0 + 4, 2, **far)]
+    older = [boundaries(T0 + 2, 2, **far), boundaries(T0 + 3, 2), boundaries(T0 + 4, 1)]
     target = partition()
     history = run(target, live([*near, *older, tick(T0 + 5 * DAY_MS)]))
     assert target.position.boundaries.silence_days == (400.0, 300.0, 200.0, 100.0)
