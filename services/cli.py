@@ -20,6 +20,7 @@ from services.campaigner.controls.cli import audit, suppression
 from services.campaigner.invest_cli import invest
 from services.campaigner.months_cli import cash, months
 from services.campaigner.segments_cli import segments
+from services.campaigner.tariffs_cli import tariffs
 from services.commands.bench import bench
 from services.commands.dead_letter import dead_letter
 from services.commands.demo import demo
@@ -57,6 +58,7 @@ app.command("evaluate")(evaluate_file)
 app.add_typer(customer)
 customer.command()(erasures)
 customer.command()(invest)
+customer.command()(tariffs)
 app.command()(decisions)
 app.command()(base)
 app.command()(segments)

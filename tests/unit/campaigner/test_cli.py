@@ -20,6 +20,7 @@ from services.campaigner import (
     invest_cli,
     months_cli,
     segments_cli,
+    tariffs_cli,
 )
 from services.campaigner.campaign_file import CampaignBook, CampaignFileError
 from services.campaigner.client import OperatorClient, OperatorError
@@ -40,6 +41,7 @@ ODD = "a/b [red]?x=1&y"
 app = typer.Typer()
 app.add_typer(cli.customer)
 app.add_typer(cli.campaigns)
+app.command("tariffs")(tariffs_cli.tariffs)
 app.command("invest")(invest_cli.invest)
 app.command()(cli.decisions)
 app.command()(base_cli.base)
@@ -213,6 +215,18 @@ async def test_what_may_be_invested_is_shown_to_people_and_to_programs(url: str)
     }
     found = json.loads((await tenure("invest", ODD, "--url", url, "--json")).stdout)
     assert found["best"] is None
+
+
+async def test_what_plans_would_cost_is_shown(url: str, tmp_path: Path) -> None:
+    plans = tmp_path / "plans.yaml"
+    plans.write_text("small: {fee: 5}\nlarge: {fee: 9}")
+    shown = await tenure("tariffs", ODD, str(plans), "--url", url)
+    assert [line.split()[:3] for line in shown.stdout.splitlines() if "a" in line][-2:] == [
+        ["small", "5.00", "-"],
+        ["large", "9.00", "-"],
+    ]
+    found = json.loads((await tenure("tariffs", ODD, str(plans), "--url", url, "--json")).stdout)
+    assert [each["cost"] for each in found["plans"]] == [5.0, 9.0]
 
 
 async def test_segments_are_shown_to_people_and_to_programs(url: str, memory: Engine) -> None:
