@@ -83,7 +83,8 @@ INGEST_PUBLISH_SECONDS: Final = Histogram(
 INGEST_RECORD_EVENTS: Final = Histogram(
     "tenure_ingest_record_events", "Events in a published record", buckets=_BATCH
 )
-#: Events that were taken in and that Kafka has not answered for yet.
+#: Events that were taken in and that Kafka has not answered for yet: all that ingest ever holds. It
+#: has no spool, since a 202 says that Kafka has the event on all in-sync replicas.
 INGEST_PENDING: Final = Gauge("tenure_ingest_events_pending", "Events waiting for Kafka")
 #: The same in bytes.
 INGEST_PENDING_BYTES: Final = Gauge("tenure_ingest_pending_bytes", "Bytes waiting for Kafka")
@@ -215,6 +216,13 @@ CAMPAIGNER_DECISIONS: Final = Counter(
 CAMPAIGNER_TRIGGERS: Final = Counter(
     "tenure_campaigner_triggers_total", "Triggers that Kafka acknowledged", ["campaign"]
 )
+#: From the time of the event, or of the silence, that a trigger is about, until Kafka has it. What
+#: waited for the end of quiet hours counts from there.
+CAMPAIGNER_EVENT_SECONDS: Final = Histogram(
+    "tenure_campaigner_event_to_trigger_seconds",
+    "Time from an event to its trigger being in Kafka",
+    buckets=(*_LATENCY, 60, 300, 3600),
+)
 #: Time of a transaction: position, read model, armings, decisions and outbox.
 CAMPAIGNER_COMMIT_SECONDS: Final = Histogram(
     "tenure_campaigner_commit_seconds", "Time to commit a batch", buckets=_LATENCY
@@ -289,6 +297,12 @@ CAMPAIGNER_CLV_UPLIFT: Final = Gauge(
 CAMPAIGNER_COST: Final = Gauge(
     "tenure_campaigner_cost_currency", "Cost of measured contacts, reporting currency", ["campaign"]
 )
+#: NaN while it cannot be told.
+CAMPAIGNER_RETURN: Final = Gauge(
+    "tenure_campaigner_return_on_spend_ratio",
+    "Margin that measured contacts brought less their cost, by that cost",
+    ["campaign"],
+)
 CAMPAIGNER_BALANCE: Final = Gauge(
     "tenure_campaigner_balance_p_ratio",
     "Whether the arms are as large as meant; below .001 they are not",
@@ -311,6 +325,10 @@ CAMPAIGNER_BUDGET_LEFT: Final = Gauge(
 #: 1 when the campaign file is in force as it stands, 0 while an error keeps the former one.
 CAMPAIGNER_FILE_VALID: Final = Gauge(
     "tenure_campaigner_file_valid", "Whether the campaign file is in force as it stands"
+)
+#: The same of the file of webhooks, and of the secrets that it names.
+WEBHOOK_FILE_VALID: Final = Gauge(
+    "tenure_campaigner_webhook_file_valid", "Whether the webhooks file is in force as it stands"
 )
 #: Tries of webhooks, by `endpoint` and `result`: delivered, failed, expired, given_up.
 WEBHOOK_TRIES: Final = Counter(

@@ -47,6 +47,7 @@ _OF_EFFECTS: Final = (
     metrics.CAMPAIGNER_MARGIN_UPLIFT,
     metrics.CAMPAIGNER_CLV_UPLIFT,
     metrics.CAMPAIGNER_COST,
+    metrics.CAMPAIGNER_RETURN,
     metrics.CAMPAIGNER_BALANCE,
 )
 
@@ -187,6 +188,8 @@ def _show(report: CampaignReport) -> None:
     _show_interval(metrics.CAMPAIGNER_MARGIN_UPLIFT, name, report.margin, math.inf)
     _show_interval(metrics.CAMPAIGNER_CLV_UPLIFT, name, report.clv, math.inf)
     metrics.CAMPAIGNER_COST.labels(name).set(report.cost)
+    brought = report.return_on_spend
+    metrics.CAMPAIGNER_RETURN.labels(name).set(math.nan if brought is None else brought)
     metrics.CAMPAIGNER_BALANCE.labels(name).set(report.balance.p_value)
 
 

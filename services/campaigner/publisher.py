@@ -185,8 +185,10 @@ class Publisher:
             works[seq].end()
         self._hook("triggers acknowledged")
         fired = [Settled(row) for row in page.fired if row.seq in acknowledged]
-        for each in fired:
-            metrics.CAMPAIGNER_TRIGGERS.labels(_decision(each.row).campaign).inc()
+        now = self._clock()
+        for decision in (_decision(each.row) for each in fired):
+            metrics.CAMPAIGNER_TRIGGERS.labels(decision.campaign).inc()
+            metrics.CAMPAIGNER_EVENT_SECONDS.observe(max(now - decision.at, 0) / 1000)
         # 2. what expired before it was seen to leave: did it?
         fired += self._look_back(page.late)
         # 3. the decisions whose outcome follows from 1 and 2

@@ -13,6 +13,7 @@ import structlog
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from shared import metrics
 from shared.domain.errors import TenureError
 from shared.domain.webhooks import Endpoint
 
@@ -129,16 +130,19 @@ class LiveWebhooks:
         self._environment = environment
         self.problem: str | None = None
         self.endpoints = read_webhooks(path, environment)
+        metrics.WEBHOOK_FILE_VALID.set(1)
 
     def look(self) -> None:
         """Take in what the file says now."""
         try:
             self.endpoints = read_webhooks(self._path, self._environment)
             self.problem = None
+            metrics.WEBHOOK_FILE_VALID.set(1)
         except WebhookFileError as error:
             if str(error) != self.problem:  # once, and not with each look
                 log.error("webhooks file not usable, the former stays", problem=str(error))  # noqa: TRY400  # it says all there is
             self.problem = str(error)
+            metrics.WEBHOOK_FILE_VALID.set(0)
 
 
 def read_webhooks(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.campaigner.campaign_file import CampaignFileError, read_campaigns
+from services.campaigner.webhook_file import WebhookFileError, read_webhooks
 from services.doctor.findings import Finding, bad, good, warning
 from shared.adapters.api_keys import KeysFileError, doorkeeper, read_keys
 from shared.adapters.sql.engine import DatabaseError, table_versions
@@ -15,6 +16,7 @@ def examine_machine(settings: Settings) -> Iterator[Finding]:
     """Yield what is found without Kafka."""
     yield _database(settings)
     yield _campaigns(settings)
+    yield _webhooks(settings)
     yield _model_key(settings)
     yield _erasure_key(settings)
     for service in ("ingest", "campaigner"):
@@ -51,6 +53,15 @@ def _campaigns(settings: Settings) -> Finding:
             "Write your own (`tenure init` makes a start) and set TENURE_CAMPAIGNS_FILE",
         )
     return good("campaigns", names or "the file has none")
+
+
+def _webhooks(settings: Settings) -> Finding:
+    try:
+        endpoints = read_webhooks(settings.webhooks_file)
+    except WebhookFileError as error:
+        return bad("webhooks", str(error), "Correct the file of TENURE_WEBHOOKS_FILE")
+    names = ", ".join(each.name for each in endpoints)
+    return good("webhooks", names or "none: triggers go to Kafka alone")
 
 
 def _model_key(settings: Settings) -> Finding:

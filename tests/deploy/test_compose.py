@@ -71,9 +71,34 @@ def test_each_environment_makes_valid_settings(
     Settings()
 
 
+def test_a_kafka_of_ones_own_needs_no_other_file() -> None:
+    """Whatever the environment or `.env` says of it reaches every service."""
+    own = {
+        "TENURE_KAFKA_BOOTSTRAP_SERVERS": "kafka.example:9093",
+        "TENURE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "TENURE_KAFKA_SASL_MECHANISM": "SCRAM-SHA-256",
+        "TENURE_KAFKA_SASL_USERNAME": "tenure",
+        "TENURE_KAFKA_SASL_PASSWORD": "secret",
+        "TENURE_KAFKA_SSL_CA_FILE": "/etc/kafka/ca.crt",
+        "TENURE_KAFKA_SSL_CERT_FILE": "/etc/kafka/tenure.crt",
+        "TENURE_KAFKA_SSL_KEY_FILE": "/etc/kafka/tenure.key",
+        "TENURE_KAFKA_SSL_KEY_PASSWORD": "secret",
+    }
+    named = {f"TENURE_{name}".upper() for name in Settings.model_fields if name.startswith("kafka")}
+    assert set(own) == named
+    file = ComposeFile.read(own | {"TENURE_REPLICATION_FACTOR": "3"})
+    for service in (file.service(each.name) for each in RUN_BY_TENURE):
+        assert own.items() <= service.environment.items()
+        assert service.environment["TENURE_REPLICATION_FACTOR"] == "3"
+        assert "/etc/kafka" in {mount.target for mount in service.mounts}
+    assert not (named - {"TENURE_KAFKA_BOOTSTRAP_SERVERS"}) & set(OURS[0].environment)
+
+
 def test_defaults_are_those_of_the_settings() -> None:
-    """So that a person who reads either knows both."""
+    """So that a person who reads either knows both; but for the broker, which is the file's own."""
     for name, default in variables().items():
+        if name == "TENURE_KAFKA_BOOTSTRAP_SERVERS":
+            continue
         field = name.removeprefix("TENURE_").lower()
         if name.startswith("TENURE_") and field in DEFAULTS:
             value = DEFAULTS[field]

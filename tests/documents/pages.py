@@ -22,7 +22,7 @@ PAGES: Final = [
 ]
 #: Of fences: those of a shell, with and without prompts and output, and what no shell takes.
 SHELL, SESSION = "sh", "console"
-OTHER: Final = {"yaml", "mermaid", "text"}
+OTHER: Final = {"yaml", "json", "mermaid", "text"}
 #: With the spaces of a fence in a list.
 _FENCE: Final = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _SPAN: Final = re.compile(r"`([^`]+)`")

@@ -86,6 +86,7 @@ def test_what_is_wrong_has_a_remedy(
     kafka: EmbeddedKafka, prefix: str, tmp_path: Path, examine: Examine
 ) -> None:
     (tmp_path / "broken.yaml").write_text("campaigns: [{name: a}]")
+    (tmp_path / "hooks.yaml").write_text("webhooks: [{name: crm}]")
     (tmp_path / "keys.yaml").write_text("keys: []")
     (tmp_path / "no.db").write_text("this is no database, but it is long enough " * 10)
     found, code = examine(
@@ -93,11 +94,19 @@ def test_what_is_wrong_has_a_remedy(
         topic_prefix=prefix,
         database_url=f"sqlite:///{tmp_path / 'no.db'}",
         campaigns_file="broken.yaml",
+        webhooks_file="hooks.yaml",
         ingest_host="0.0.0.0",  # noqa: S104  # nobody listens
         campaigner_keys_file="missing.yaml",
     )
     assert code == 1
-    wrong = {"topics", "database", "campaigns", "ingest's API keys", "campaigner's API keys"}
+    wrong = {
+        "topics",
+        "database",
+        "campaigns",
+        "webhooks",
+        "ingest's API keys",
+        "campaigner's API keys",
+    }
     assert failed(found) == wrong
     assert "tenure topics" in found["topics"]["remedy"]
     assert "TENURE_DATABASE_URL" in found["database"]["text"]

@@ -28,6 +28,7 @@ THINGS = (
     "tenure_campaigner_offered_customers",
     "tenure_campaigner_offer_accepted_customers",
     "tenure_campaigner_file_valid",
+    "tenure_campaigner_webhook_file_valid",
     "tenure_campaigner_webhook_working",
     "tenure_ingest_events_pending",
     "tenure_model_drifts",

@@ -157,6 +157,7 @@ _EFFECT: Final = Section(
                     _UNTIL_DECIDED,
                 ),
             ),
+            width=6,
         ),
         Panel(
             "Cost of measured contacts",
@@ -169,6 +170,21 @@ _EFFECT: Final = Section(
                     _UNTIL_DECIDED,
                 ),
             ),
+            width=6,
+        ),
+        Panel(
+            "Return on spend",
+            "Margin that measured contacts brought less their cost, by that cost; none while the"
+            " uplift of margin cannot be told.",
+            "percentunit",
+            (
+                Query(
+                    f"max by (campaign) (tenure_campaigner_return_on_spend_ratio{{{_JOB}}})",
+                    "{{campaign}}",
+                    _UNTIL_MEASURED,
+                ),
+            ),
+            width=6,
         ),
         Panel(
             "Balance of the arms",
@@ -181,6 +197,7 @@ _EFFECT: Final = Section(
                     _UNTIL_DECIDED,
                 ),
             ),
+            width=6,
         ),
     ),
 )
@@ -193,12 +210,24 @@ _DELIVERY: Final = Section(
             "Decisions and triggers that wait for Kafka.",
             "short",
             (Query(f"tenure_campaigner_outbox_rows{{{_JOB}}}", "{{instance}}"),),
+            width=6,
         ),
         Panel(
             "Oldest in the outbox",
             "What waits longer than its campaign's valid_for expires.",
             "s",
             (Query(f"tenure_campaigner_outbox_age_seconds{{{_JOB}}}", "{{instance}}"),),
+            width=6,
+        ),
+        Panel(
+            "Event to trigger",
+            "From the time of the event, or of the silence, until Kafka has its trigger.",
+            "s",
+            tuple(
+                quantile(share, "tenure_campaigner_event_to_trigger_seconds", _JOB, _UNTIL_FIRED)
+                for share in (0.5, 0.95, 0.99)
+            ),
+            width=6,
         ),
         Panel(
             "Time to commit",
@@ -208,6 +237,7 @@ _DELIVERY: Final = Section(
                 quantile(share, "tenure_campaigner_commit_seconds", _JOB)
                 for share in (0.5, 0.95, 0.99)
             ),
+            width=6,
         ),
         Panel(
             "Scores",
@@ -231,10 +261,13 @@ _DELIVERY: Final = Section(
             (Query(f"tenure_campaigner_lag_records{{{_JOB}}}", "{{instance}}"),),
         ),
         Panel(
-            "Campaign file in force",
+            "Files in force",
             "0 while an error in the file keeps the former version in force.",
             "short",
-            (Query(f"tenure_campaigner_file_valid{{{_JOB}}}", "{{instance}}"),),
+            (
+                Query(f"tenure_campaigner_file_valid{{{_JOB}}}", "{{instance}} campaigns"),
+                Query(f"tenure_campaigner_webhook_file_valid{{{_JOB}}}", "{{instance}} webhooks"),
+            ),
         ),
         Panel(
             "Customers in the read model",

@@ -14,6 +14,7 @@ from shared.adapters.sql.campaign_store import CampaignStore
 from shared.adapters.sql.engine import open_database
 from shared.adapters.sql.tables import units
 from shared.domain.budgets import Budget
+from shared.domain.campaign_report import reports_on
 from shared.domain.campaigns import GuardRails
 from shared.domain.outputs import Clock, Identity
 from tests.campaign_builders import DAY, T0, campaign, score
@@ -45,7 +46,8 @@ def test_the_effect_is_shown_and_forgotten_with_its_units(database: Engine) -> N
     world.append(*(score(who, 0.7, 1, origin=Identity(0, 1, n)) for n, who in enumerate(crowd)))
     stays = crowd[::2]
     world.append(
-        *(score(who, 0.3, 5, origin=Identity(0, 5, n), last_activity=T0 + 5 * 60_000)
+        *(score(who, 0.3, 5, origin=Identity(0, 5, n), last_activity=T0 + 5 * 60_000,
+                margin=float(n % 3))
           for n, who in enumerate(stays))
     )  # fmt: skip
     world.append(Clock(0, T0 + 60 * DAY))
@@ -63,6 +65,9 @@ def test_the_effect_is_shown_and_forgotten_with_its_units(database: Engine) -> N
         f'tenure_campaigner_cost_currency{{campaign="early-warning"}} {2 * arms["treatment"]}'
         in page()
     )
+    (report,) = reports_on(CampaignQueries(database).unit_sums())
+    assert report.return_on_spend is not None
+    assert f'return_on_spend_ratio{{campaign="early-warning"}} {report.return_on_spend}\n' in page()
     for bound in ("estimate", "low", "high"):
         assert (
             f'tenure_campaigner_uplift_ratio{{bound="{bound}",campaign="early-warning"}}' in page()
@@ -86,6 +91,7 @@ def test_nothing_is_known_of_an_effect_before_enough_were_measured(database: Eng
     assert [(line.split('"')[1], float(line.split()[-1])) for line in shown] == [
         ("low", -1.0), ("high", 1.0),
     ]  # fmt: skip
+    assert 'tenure_campaigner_return_on_spend_ratio{campaign="early-warning"} NaN' in page()
 
 
 def test_what_is_left_of_each_budget_is_shown(database: Engine) -> None:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from services.campaigner.publisher import GRACE_MS
+from shared import metrics
 from shared.adapters.sql.engine import open_database
 from tests.campaign_builders import DAY, HOUR, MINUTE, campaign, risk_over, score
 from tests.unit.campaigner.world import Killed, World, emptied
@@ -56,6 +57,21 @@ def test_on_the_last_millisecond_it_is_in_time(world: World, arm: str) -> None:
     assert world.publish() == 1
     assert [outcome for outcome, _, _ in world.stored()] == [final_of(arm)]
     assert len(world.bus.triggers()) == (arm == "treatment")
+
+
+def test_the_time_from_the_event_to_its_trigger_is_measured(world: World, arm: str) -> None:
+    before = _measured()
+    world.now = RISE[1].at + MINUTE
+    world.publish()
+    count, seconds = _measured()
+    fired = arm == "treatment"
+    assert (count - before[0], seconds - before[1]) == (fired, 60 * fired)
+
+
+def _measured() -> tuple[float, float]:
+    (family,) = metrics.CAMPAIGNER_EVENT_SECONDS.collect()
+    values = {sample.name.rpartition("_")[2]: sample.value for sample in family.samples}
+    return values["count"], values["sum"]
 
 
 def test_after_expiry_nothing_leaves_and_both_arms_expire_alike(world: World) -> None:

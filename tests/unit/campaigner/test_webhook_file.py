@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from services.campaigner.webhook_file import WebhookFileError, read_webhooks
+from services.campaigner.webhook_file import LiveWebhooks, WebhookFileError, read_webhooks
+from shared import metrics
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 GOOD = "webhooks:\n- {name: crm, url: 'https://crm.example/h', secret_env: CRM}\n"
@@ -49,3 +50,22 @@ def test_a_secret_is_not_told(tmp_path: Path) -> None:
     with pytest.raises(WebhookFileError) as caught:
         read(tmp_path, GOOD, CRM="whsec_too0short0AAA")
     assert "too0short" not in str(caught.value)
+
+
+def test_whether_the_file_is_in_force_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "webhooks.yaml"
+    path.write_text(GOOD)
+    live = LiveWebhooks(path, {"CRM": SECRET})
+    in_force = live.endpoints
+    assert _valid() == 1
+    path.write_text("webhooks: [")
+    live.look()
+    assert (_valid(), live.endpoints) == (0, in_force)
+    path.write_text(GOOD)
+    live.look()
+    assert _valid() == 1
+
+
+def _valid() -> float:
+    (family,) = metrics.WEBHOOK_FILE_VALID.collect()
+    return family.samples[0].value
