@@ -16,8 +16,10 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from services.campaigner.campaign_model import CampaignsModel
+from services.campaigner.audience_model import AudienceModel, WhereModel
+from services.campaigner.campaign_model import CampaignModel, CampaignsModel, GuardRailsModel
 from services.campaigner.campaign_values import EXAMPLES
+from services.campaigner.trigger_model import TriggerModel
 from shared.domain.campaigns import Campaign, GuardRails
 from shared.domain.conditions import Condition
 from shared.domain.errors import TenureError
@@ -281,7 +283,23 @@ def _remedy(path: Path_, kind: str) -> str:
     return f"Write e.g. `{field}: {EXAMPLES[str(field)]}`"
 
 
+#: Where a field belongs that stands where it does not.
+_PLACES: Final = {
+    field: f"Move it into `{place}`"
+    for place, model in (
+        ("guard_rails", GuardRailsModel),
+        ("audience", AudienceModel),
+        ("where", WhereModel),
+        ("trigger", TriggerModel),
+        ("campaigns", CampaignModel),
+    )
+    for field in model.model_fields
+}
+
+
 def _remedy_for_unknown(name: str) -> str:
+    if name in _PLACES:
+        return _PLACES[name]
     similar = get_close_matches(name, EXAMPLES, n=1)
     return f"Did you mean `{similar[0]}`?" if similar else "Remove it"
 

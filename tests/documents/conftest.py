@@ -8,7 +8,7 @@ from kafka import KafkaProducer
 
 from shared.topics import CUSTOMER_EVENTS
 from tests.documents.newcomer import Newcomer
-from tests.documents.pages import fences
+from tests.documents.pages import ROOT, fences
 from tests.documents.trainer import publish_model
 from tests.e2e.running import Running, until
 
@@ -32,6 +32,7 @@ def running(newcomer: Newcomer) -> Iterator[Running]:
     check, start = (step.plain for step in fences(README, "Your own campaign", "sh")[0].steps)
     newcomer.does(check)
     assert "TENURE_CAMPAIGNS_FILE=campaigns.yaml" in start
+    (newcomer.folder / "deploy").symlink_to(ROOT / "deploy")
     ports = {key: value for key, value in newcomer.environment.items() if key.endswith("_PORT")}
     started = Running(
         newcomer.folder,

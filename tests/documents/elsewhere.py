@@ -7,6 +7,7 @@ from typing import Final
 _STEPS: Final = "tests/documents/test_steps.py"
 _STARTED: Final = "tests/documents/conftest.py::running"
 _FIRST_EVENT: Final = f"{_STEPS}::test_your_own_first_event"
+_OWN_CAMPAIGN: Final = f"{_STEPS}::test_your_own_campaign_runs"
 _DEMO: Final = "tests/e2e/test_demo.py::test_it_ends_by_itself_with_a_report_and_nothing_left"
 #: Its commands with its environment, as plain processes: there is no Docker engine.
 _COMPOSE: Final = "tests/deploy/test_running.py::test_a_posted_event_reaches_state_and_read_model"
@@ -49,6 +50,8 @@ ELSEWHERE: Final[dict[str, str]] = {
     ".venv/bin/tenure --settings my-tenure/tenure.env up": _STARTED,
     "TENURE_CAMPAIGNS_FILE=campaigns.yaml .venv/bin/tenure up": _STARTED,
     ".venv/bin/tenure customer show customer-1": _FIRST_EVENT,
+    "deploy/examples/clients/post_event.sh customer-2 25": _OWN_CAMPAIGN,
+    ".venv/bin/tenure decisions customer-2": _OWN_CAMPAIGN,
     "tenure ingest": _COMPOSE,
     "tenure scorer": _COMPOSE,
     "tenure campaigner": _COMPOSE,

@@ -77,7 +77,6 @@ class Newcomer:
 
     def has_files(self) -> None:
         """Lay out what the documents take for granted: a history, an event, certificates."""
-        (self.folder / "deploy").symlink_to(ROOT / "deploy")
         (self.folder / "changed.yaml").write_bytes((self.folder / "campaigns.yaml").read_bytes())
         (self.folder / "ca.crt").write_text("a certificate")
         (self.folder / "orders.csv").write_text(orders(), encoding="utf-8")

@@ -49,6 +49,11 @@ def test_your_own_campaign_runs(newcomer: Newcomer, running: Running) -> None:
     listed = newcomer.does(".venv/bin/tenure campaigns list")
     assert "early-warning" in listed
     assert "live" in listed
+    _, other_terminal = fences("README.md", "Your own campaign", "sh")
+    post, why = (step.command for step in other_terminal.steps)
+    newcomer.does(post)
+    newcomer.sees("customer-2")
+    until(lambda: {"welcome", "fired"} <= set(newcomer.does(why).split()), 60)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +105,10 @@ def test_a_client_takes_each_trigger_once_and_none_that_is_void(
         try:
             path = tmp_path / "output"
             until(lambda: {"anna", "berta"} <= _contacted(path).keys(), 60)
-            assert _contacted(path) == {"anna": 1, "berta": 1}
+            # Those before were welcomed.
+            contacted = _contacted(path)
+            assert (contacted["anna"], contacted["berta"]) == (1, 1)
+            assert "late" not in contacted
         finally:
             client.kill()
             client.wait()

@@ -171,6 +171,7 @@ campaigns:
         ("hysteresis: 0.15", "hysteresis: 0.12", "not a multiple of 0.05", "Write 0.1 or 0.15"),
         ("hysteresis: 0.15", "hysteresis: 0.6", "ever re-arm", "at most 0.55"),
         ("hysteresis: 0.15", "histeresis: 0.1", "unknown", "Did you mean `hysteresis`?"),
+        ("hysteresis: 0.15", "offer: none", "unknown", "Move it into `campaigns`"),
         ("hysteresis: 0.15", "xylophone: 1", "unknown", "Remove it"),
         ("state: live", "state: LIVE", "'draft', 'shadow', 'live' or 'paused'", "`state: live`"),
         ("    state: live\n", "", "missing", "`state: live`"),
