@@ -27,6 +27,12 @@ from shared.settings import Settings
 LARGEST_CLOCK_DIFFERENCE_S: Final = 60.0
 GROUPS: Final = ("tenure-scorer", "tenure-trainer", "tenure-campaigner")
 _STATES: Final = 1_000
+_CONNECT: Final = (
+    "Start it, or correct TENURE_KAFKA_BOOTSTRAP_SERVERS and what `tenure settings` lists beside it"
+)
+_ALLOW: Final = (
+    "Allow them with kafka-acls.sh: docs/operations.md lists all of them below `Your own Kafka`"
+)
 _TRANSACTION_TIMEOUT_MS: Final = 10_000
 
 
@@ -41,14 +47,14 @@ def examine_topics(settings: Settings) -> Iterator[Finding]:
             if not found:
                 yield _permissions(admin.denied())
     except TopicsError as error:
-        yield bad("broker", str(error), "See the message")
+        yield bad("broker", str(error), _CONNECT)
 
 
 def _permissions(denied: dict[str, list[str]]) -> Finding:
     if not denied:
         return good("permissions", "every topic may be read and written")
     text = "; ".join(f"{name}: {', '.join(operations)}" for name, operations in denied.items())
-    return bad("permissions", f"not allowed: {text}", "Allow them (kafka-acls.sh)")
+    return bad("permissions", f"not allowed: {text}", _ALLOW)
 
 
 def _difference(found: Difference) -> Finding:

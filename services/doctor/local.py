@@ -27,7 +27,7 @@ def _database(settings: Settings) -> Finding:
     try:
         found, wanted = table_versions(settings.database_url)
     except DatabaseError as error:
-        return bad("database", str(error), "See the message")
+        return bad("database", str(error), "Start it, or correct TENURE_DATABASE_URL")
     if found == wanted:
         return good("database", f"answers, and its tables are of version {found}")
     if found is None:
