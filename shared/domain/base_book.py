@@ -22,8 +22,10 @@ sum in millionths: a month's sums do not depend on how scores were grouped.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Final, Literal, NamedTuple, get_args
 
 from msgspec import Struct
@@ -108,11 +110,11 @@ class Sums(NamedTuple):
 
     def plus(self, other: Sums) -> Sums:
         """Return the sum of both."""
-        return Sums(*(mine + its for mine, its in zip(self, other, strict=True)))
+        return Sums._make(map(operator.add, self, other))
 
     def minus(self, other: Sums) -> Sums:
         """Return what is left of this."""
-        return Sums(*(mine - its for mine, its in zip(self, other, strict=True)))
+        return Sums._make(map(operator.sub, self, other))
 
 
 _NOTHING: Final = Sums()
@@ -170,25 +172,32 @@ def book(booked: Booked | None, seen: Seen | None, score: Score) -> tuple[Booked
         A score that is new.
 
     """
-    since = 0 if seen is None else seen.at
-    moment = min(max(score.last_activity, since), score.at)
-    place, month = Place.of(score.profile), month_of(moment)
+    since, revenue, margin = 0, _micros(score.revenue), _micros(score.margin)
+    if seen is not None:
+        since = seen.at
+        revenue, margin = revenue - _micros(seen.revenue), margin - _micros(seen.margin)
+    place, inside = Place.of(score.profile), score.stage not in _OUTSIDE
+    stays = booked is not None and booked.place == place and booked.inside == inside
+    if booked is not None and stays and not (revenue or margin):  # most scores: the risk changed
+        return booked, {}
+    month = month_of(min(max(score.last_activity, since), score.at))
     before = booked or Booked(place, month, has_paid=seen is not None and seen.revenue > 0.0)
-    changes: Changes = {}
     after = _turned(before, max(month, before.month))
-    if after.month == before.month:
-        for cell, sums in _paid(before):
-            changes[cell] = changes.get(cell, _NOTHING).minus(sums)
-    after = replace(
-        after,
-        place=place,
-        revenue=after.revenue + _micros(score.revenue) - (_micros(seen.revenue) if seen else 0),
-        margin=after.margin + _micros(score.margin) - (_micros(seen.margin) if seen else 0),
+    after = Booked(
+        place,
+        after.month,
+        after.revenue + revenue,
+        after.margin + margin,
+        after.before,
+        after.before_place,
+        after.has_paid,
+        inside,
+        before.was_inside or inside,
     )
-    inside = score.stage not in _OUTSIDE
-    for cell, sums in (*_paid(after), *_moved(before, score, inside=inside)):
-        changes[cell] = changes.get(cell, _NOTHING).plus(sums)
-    after = replace(after, inside=inside, was_inside=before.was_inside or inside)
+    changes: Changes = {}
+    paid = _more(before, after) if after.month == before.month else _paid(after)
+    for cell, sums in (*paid, *_moved(before, score, inside=inside)):
+        changes[cell] = changes[cell].plus(sums) if cell in changes else sums
     return after, {cell: sums for cell, sums in changes.items() if sums != _NOTHING}
 
 
@@ -235,26 +244,33 @@ def _cells(month: int, place: Place) -> Iterator[Cell]:
     return (Cell(month, by, name) for by, name in zip(MONTHS_BY, place, strict=True))
 
 
+def _more(before: Booked, after: Booked) -> list[tuple[Cell, Sums]]:
+    """Return by how much more a customer's month is in the sums, where it is the same month."""
+    same_cells = before.place == after.place and (before.revenue > 0) == (after.revenue > 0)
+    if same_cells:
+        pairs = zip(_paid(before), _paid(after), strict=True)
+        return [(cell, now.minus(was)) for (cell, was), (_, now) in pairs]
+    return [*((cell, _NOTHING.minus(was)) for cell, was in _paid(before)), *_paid(after)]
+
+
 def _paid(booked: Booked) -> Iterator[tuple[Cell, Sums]]:
     """Yield what a customer's month is in the sums."""
-    paid, before = max(booked.revenue, 0), booked.before
-    own = Sums(revenue=booked.revenue, margin=booked.margin)
+    paid, before, cells = max(booked.revenue, 0), booked.before, _cells(booked.month, booked.place)
+    own = {"revenue": booked.revenue, "margin": booked.margin}
     if paid:
-        own = own._replace(payers=1, recurring=paid)
-    if paid and before:
-        own = own._replace(expansion=max(paid - before, 0), contraction=max(before - paid, 0))
-    elif paid:
-        came = {"won_back": paid} if booked.has_paid else {"new": paid}
-        own = own._replace(**came)
-    stayed, moved = own._replace(kept=before), own._replace(paid_in=before)
-    cells = _cells(booked.month, booked.place)
+        own |= {"payers": 1, "recurring": paid}
+    if not (paid and before):
+        if paid:
+            own["won_back" if booked.has_paid else "new"] = paid
+        yield from zip(cells, repeat(Sums(**own)), strict=False)
+        return
+    own |= {"expansion": max(paid - before, 0), "contraction": max(before - paid, 0)}
+    stayed = Sums(**own, kept=before)
     for here, there in zip(cells, _cells(booked.month, booked.before_place), strict=True):
-        if not (paid and before):
-            yield here, own
-        elif here == there:
+        if here == there:
             yield here, stayed
         else:
-            yield here, moved
+            yield here, Sums(**own, paid_in=before)
             yield there, Sums(paid_out=before)
 
 
