@@ -1,0 +1,90 @@
+"""Snapshots of former versions, as they lie on somebody's topic: they serve, and learning goes on.
+
+Each file in `snapshots` was written by the commit that it names, with what that commit predicted
+from it. Whoever changes the format adds a file written by the code before the change.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.scorer.models import KafkaModels
+from shared.domain.churn import ChurnModel
+from shared.domain.learner import Learner
+from shared.domain.outputs import Example, Identity, Training, Watermark
+from shared.schemas.snapshots import SIGNATURE_HEADER, decode_snapshot, encode_snapshot, sign
+from shared.settings import load_settings
+
+SECRET = b"tenure-development"
+KEPT = sorted((Path(__file__).parent / "snapshots").glob("*.json"))
+
+
+@pytest.fixture(params=KEPT, ids=lambda path: path.stem)
+def old(request: pytest.FixtureRequest) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(request.param.read_text())
+    return found
+
+
+def parts(old: dict[str, Any]) -> tuple[bytes, bytes, bytes]:
+    return tuple(old[name].encode() for name in ("key", "value", "signature"))  # type: ignore[return-value]
+
+
+def test_there_are_some() -> None:
+    assert KEPT
+
+
+def test_it_predicts_what_it_did(old: dict[str, Any]) -> None:
+    snapshot = decode_snapshot(*parts(old), SECRET)
+    said = ChurnModel.load(snapshot.model).scorer().predict(np.array(old["features"]))
+    assert said.tolist() == pytest.approx(old["predicted"], rel=1e-12)
+
+
+def test_learning_goes_on_from_it_to_a_snapshot_of_today(old: dict[str, Any]) -> None:
+    snapshot = decode_snapshot(*parts(old), SECRET)
+    learner = Learner.resume(snapshot)
+    examples = [
+        Example(
+            origin=Identity(0, 1_000_000 + n, 0),
+            at=snapshot.at,
+            labelled_at=snapshot.at + n,
+            features=features,
+            silent=n % 3 == 0,
+            predicted=0.4,
+            heuristic=0.5,
+            model=snapshot.version,
+            recent=True,
+        )
+        for n, features in enumerate(old["features"] * 500)
+    ]
+    learned = Training(Watermark(0, examples[-1].labelled_at), examples)
+    published = learner.take(snapshot.made_at + 1, learned)
+    assert [one.version for one in published] == [snapshot.version + 1]
+    (newest,) = published
+    key = b"churn/0000000099"
+    again = decode_snapshot(key, *encode_snapshot(key, newest, SECRET), SECRET)
+    assert again == newest
+    assert newest.labels > snapshot.labels
+
+
+def test_what_is_of_a_later_format_is_refused_and_the_last_good_one_serves(
+    old: dict[str, Any],
+) -> None:
+    models = KafkaModels(load_settings())
+    key, value, signature = parts(old)
+    models._take(key, value, {SIGNATURE_HEADER: signature})
+    snapshot = decode_snapshot(key, value, signature, SECRET)
+    later = {**json.loads(value), "version": snapshot.version + 1}
+    later["model"] = {**later["model"], "version": later["model"]["version"] + 1}
+    unknown = signed(later)
+    models._take(*unknown[:2], {SIGNATURE_HEADER: unknown[2]})
+    models._take(key, value[:-1], {SIGNATURE_HEADER: signature})  # tampered with
+    assert list(models._snapshots) == [snapshot.version]
+
+
+def signed(content: dict[str, Any]) -> tuple[bytes, bytes, bytes]:
+    """Return a record of it that is signed by us."""
+    key, value = b"churn/0000000098", json.dumps(content).encode()
+    return key, value, sign(key, value, SECRET)
