@@ -41,6 +41,30 @@ def scorer(
 
 
 @bench.command()
+def model(
+    labels: Annotated[int, typer.Option(min=1_000, help="Labels to learn.")] = 50_000,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Learn labels and score a million customers on one core, without and with plans."""
+    from services.scorer.bench.model import bench_model
+
+    with Console(stderr=True).status("measuring"):
+        measured = [bench_model(labels, plans) for plans in (0.0, 1.0)]
+    if as_json:
+        typer.echo(msgspec.json.encode(measured))
+        return
+    table = Table("CPU time", "no plans", "all on plans")
+    for name, attribute in (
+        ("us a label learned", "learned_us"),
+        ("customers scored a second, in bulk", "customers_per_second"),
+        ("bytes of state of each", "state_bytes"),
+        ("bytes of each waiting snapshot", "snapshot_bytes"),
+    ):
+        table.add_row(name, *(f"{getattr(one, attribute):,.0f}" for one in measured))
+    Console().print(table)
+
+
+@bench.command()
 def state(
     customers: Annotated[int, typer.Option(min=100, help="Customers to hold.")] = 1_000_000,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,

@@ -1,0 +1,108 @@
+"""What the churn model costs: a label learned, a customer scored, and bytes of state."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from shared.domain.customer import SNAPSHOT
+from shared.domain.features import ACTIVITY_FIELDS, FEATURES
+from shared.domain.learner import Learner
+from shared.domain.outputs import Example, Identity
+
+_SCORED: Final = 1_000_000
+_FAMILIES: Final = 10
+_DAY_MS: Final = 86_400_000
+_T0_DAY: Final = 19_000
+
+
+class ModelCost(Struct, frozen=True):
+    """CPU time and bytes.
+
+    Attributes
+    ----------
+    plans
+        Share of customers that are on a plan: those cost more.
+    labels
+        Learned, each with all that the trainer does of it: metrics, drift, spend, the model.
+    learned_us, customers_per_second
+        Of CPU time: a label, and customers scored in bulk by what was learned.
+    state_bytes, snapshot_bytes
+        What the model keeps of a customer, and of each snapshot that waits for its label.
+
+    """
+
+    plans: float
+    labels: int
+    learned_us: float
+    customers_per_second: float
+    state_bytes: int
+    snapshot_bytes: int
+
+
+def bench_model(labels: int, plans: float) -> ModelCost:
+    """Learn labels one by one, then score a million silent customers at once."""
+    draw = np.random.default_rng(0)
+    learner = Learner()
+    features = _features(draw, labels, plans)
+    silent = draw.random(labels) < 1.0 / (1.0 + np.exp(-(features[:, 0] - 20.0) / 10.0))
+    examples = [
+        _example(n, values, came)
+        for n, (values, came) in enumerate(zip(features.tolist(), silent.tolist(), strict=True))
+    ]
+    began = time.process_time()
+    for example in examples:
+        learner._learn(example)  # noqa: SLF001  # without the order of several partitions' logs
+    learned = time.process_time() - began
+    scorer, base = learner.model.scorer(), _features(draw, _SCORED, plans)
+    scorer.predict(base[:10_000])
+    began = time.process_time()
+    scorer.predict(base)
+    scored = time.process_time() - began
+    return ModelCost(
+        plans=plans,
+        labels=labels,
+        learned_us=1e6 * learned / labels,
+        customers_per_second=_SCORED / scored,
+        state_bytes=np.dtype(ACTIVITY_FIELDS).itemsize,
+        snapshot_bytes=SNAPSHOT.itemsize,
+    )
+
+
+def _features(draw: np.random.Generator, count: int, plans: float) -> NDArray[np.float64]:
+    """Return (count, F) facts about customers who buy about once in ten days."""
+    found = {
+        "recency": draw.exponential(20.0, count),
+        "visits": draw.geometric(0.05, count),
+        "tenure": draw.uniform(20.0, 700.0, count),
+        "visits_7": draw.exponential(0.7, count),
+        "visits_30": draw.exponential(3.0, count),
+        "visits_90": draw.exponential(9.0, count),
+        "mean_spend": draw.lognormal(3.0, 1.0, count),
+        "onboarding": draw.exponential(3.0, count),
+        "services": draw.integers(1, 5, count),
+        "family": np.where(draw.random(count) < plans, draw.integers(1, _FAMILIES, count), 0),
+        "plan_days": draw.uniform(0.0, 400.0, count),
+        "day": _T0_DAY + np.arange(count) * (365.0 / count),
+    }
+    found["plan"] = found["family"]
+    return np.column_stack([np.asarray(found[name], np.float64) for name in FEATURES])
+
+
+def _example(number: int, features: list[float], silent: bool) -> Example:  # noqa: FBT001
+    at = (_T0_DAY + 30) * _DAY_MS + number
+    return Example(
+        origin=Identity(0, number, 0),
+        at=at,
+        labelled_at=at,
+        features=features,
+        silent=silent,
+        predicted=0.4,
+        heuristic=0.4,
+        model=1,
+        recent=True,
+    )
