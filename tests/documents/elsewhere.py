@@ -117,6 +117,9 @@ INSTEAD: Final[dict[str, str]] = {
     "tenure keys create --role": "tenure keys create someone --role viewer",
     "tenure keys create NAME --source SOURCE --file keys.yaml": "tenure keys create shop "
     "--source //shop.example --file keys.yaml",
+    "tenure months [--by market|brand|plan]": "tenure months --by plan",
+    "tenure cash [--by stage|market|brand|plan|...] [--months 6]": "tenure cash --by stage "
+    "--months 6",
     "tenure suppression add": "tenure suppression add customer-1",
     "tenure suppression remove": "tenure suppression remove customer-1",
     # Which shell it is for is told by the process that calls it.
@@ -133,6 +136,8 @@ PLACEHOLDERS: Final[list[tuple[str, dict[str, str]]]] = [
     ("tenure thresholds apply", {"FILE": "deploy/examples/thresholds.yaml"}),
     ("tenure keys check", {"FILE": "deploy/examples/keys.yaml"}),
     ("tenure keys create", {"NAME": "someone", "SOURCE": "shop"}),
+    ("tenure schemas", {"NAME": "tenure.purchase"}),
+    ("tenure customer tariffs", {"FILE": "plans.yaml"}),
     ("tenure init", {"[DIR]": "another"}),
     (
         "",

@@ -19,7 +19,7 @@ import httpx
 from services.cli import main
 from shared.adapters.embedded_kafka import free_port
 from shared.adapters.kafka_distribution import ARTIFACTS, KAFKA_VERSION, java_and_class_path
-from tests.documents.pages import ROOT
+from tests.documents.pages import ROOT, blocks
 from tests.e2e.running import until
 
 SERVICES: Final = {"ingest": 8001, "scorer": 8002, "campaigner": 8003}
@@ -79,6 +79,8 @@ class Newcomer:
         """Lay out what the documents take for granted: a history, an event, certificates."""
         (self.folder / "changed.yaml").write_bytes((self.folder / "campaigns.yaml").read_bytes())
         (self.folder / "ca.crt").write_text("a certificate")
+        (plans,) = (each for each in blocks() if each.heading == "Tariffs")
+        (self.folder / "plans.yaml").write_text(plans.text, encoding="utf-8")
         (self.folder / "orders.csv").write_text(orders(), encoding="utf-8")
         now = datetime.now(UTC).isoformat()
         (self.folder / "event.json").write_text(
