@@ -297,11 +297,10 @@ CAMPAIGNER_CLV_UPLIFT: Final = Gauge(
 CAMPAIGNER_COST: Final = Gauge(
     "tenure_campaigner_cost_currency", "Cost of measured contacts, reporting currency", ["campaign"]
 )
-#: NaN while it cannot be told.
 CAMPAIGNER_RETURN: Final = Gauge(
     "tenure_campaigner_return_on_spend_ratio",
     "Margin that measured contacts brought less their cost, by that cost",
-    ["campaign"],
+    ["campaign", "bound"],
 )
 CAMPAIGNER_BALANCE: Final = Gauge(
     "tenure_campaigner_balance_p_ratio",

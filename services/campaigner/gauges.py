@@ -188,9 +188,17 @@ def _show(report: CampaignReport) -> None:
     _show_interval(metrics.CAMPAIGNER_MARGIN_UPLIFT, name, report.margin, math.inf)
     _show_interval(metrics.CAMPAIGNER_CLV_UPLIFT, name, report.clv, math.inf)
     metrics.CAMPAIGNER_COST.labels(name).set(report.cost)
-    brought = report.return_on_spend
-    metrics.CAMPAIGNER_RETURN.labels(name).set(math.nan if brought is None else brought)
+    _show_interval(metrics.CAMPAIGNER_RETURN, name, _return_on_spend(report), math.inf)
     metrics.CAMPAIGNER_BALANCE.labels(name).set(report.balance.p_value)
+
+
+def _return_on_spend(report: CampaignReport) -> Interval | None:
+    """Return the interval of the margin that a unit of money brought, less that unit."""
+    margin = report.margin
+    if margin is None or not report.cost:
+        return None
+    each = report.treatment.measured / report.cost
+    return Interval(margin.estimate * each - 1, margin.low * each - 1, margin.high * each - 1)
 
 
 def _show_interval(gauge: Gauge, campaign: str, interval: Interval | None, most: float) -> None:

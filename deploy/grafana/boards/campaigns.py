@@ -174,16 +174,10 @@ _EFFECT: Final = Section(
         ),
         Panel(
             "Return on spend",
-            "Margin that measured contacts brought less their cost, by that cost; none while the"
-            " uplift of margin cannot be told.",
+            "Margin that measured contacts brought less their cost, by that cost; low and high hold"
+            " the truth at every look.",
             "percentunit",
-            (
-                Query(
-                    f"max by (campaign) (tenure_campaigner_return_on_spend_ratio{{{_JOB}}})",
-                    "{{campaign}}",
-                    _UNTIL_MEASURED,
-                ),
-            ),
+            _bounds("tenure_campaigner_return_on_spend_ratio"),
             width=6,
         ),
         Panel(
@@ -224,7 +218,12 @@ _DELIVERY: Final = Section(
             "From the time of the event, or of the silence, until Kafka has its trigger.",
             "s",
             tuple(
-                quantile(share, "tenure_campaigner_event_to_trigger_seconds", _JOB, _UNTIL_FIRED)
+                Query(
+                    f"histogram_quantile({share}, sum by (le) (increase("
+                    f"tenure_campaigner_event_to_trigger_seconds_bucket{{{_JOB}}}[1h])))",
+                    f"p{100 * share:g}",
+                    _UNTIL_FIRED,
+                )
                 for share in (0.5, 0.95, 0.99)
             ),
             width=6,
