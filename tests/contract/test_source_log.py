@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -87,8 +88,12 @@ class KafkaBench:
     ) -> None:
         async with self._producer(self._settings.topic("writer")) as producer:
             await producer.begin_transaction()
-            await self._send(producer, partition, values)
+            sent = await self._send(producer, partition, values)
             await (producer.commit_transaction() if commit else producer.abort_transaction())
+        # Kafka answers before the marker is in the log: what is appended next could be before it.
+        async with asyncio.timeout(60):
+            while (await self.source.bounds(partition)).end < sent[-1] + 2:  # noqa: ASYNC110  # Kafka
+                await asyncio.sleep(0.01)
 
     async def _send(
         self, producer: AIOKafkaProducer, partition: int, values: tuple[bytes, ...]

@@ -113,17 +113,20 @@ def test_every_dead_letter_left_once(after: Aftermath, expected: list[Expected])
     assert len(found) == after.garbage
 
 
-def test_every_expected_trigger_left_once(after: Aftermath, expected: list[Expected]) -> None:
+def test_every_expected_trigger_left_and_no_other(
+    after: Aftermath, expected: list[Expected]
+) -> None:
     wanted = decisions(after.cluster, [one.scores for one in expected], wall_clock())
     outcomes = {one.id: one.outcome for one in wanted}
     assert len(outcomes) == len(wanted)
     fired = {one.id for one in wanted if one.outcome == "fired"}
     assert len(fired) > 20
     assert {"fired", "held_out"} <= set(outcomes.values())
+    # Killed after Kafka had it and before SQL knew, it sends again: the same, under the same id.
     wait_for(lambda: fired <= set(triggers(after)), "every trigger is there")
-    assert Counter(triggers(after)) == Counter(fired)
-    wait_for(lambda: len(decided(after)) >= len(wanted), "every decision is there")
-    assert Counter(decided(after)) == Counter(outcomes.items())
+    assert set(triggers(after)) == fired
+    wait_for(lambda: set(outcomes.items()) <= set(decided(after)), "every decision is there")
+    assert set(decided(after)) == set(outcomes.items())
 
 
 def test_every_entry_and_exit_is_told_and_members_are_counted(
