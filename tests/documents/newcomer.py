@@ -85,7 +85,7 @@ class Newcomer:
         now = datetime.now(UTC).isoformat()
         (self.folder / "event.json").write_text(
             '{"specversion": "1.0", "type": "tenure.purchase", "source": "//billing.example/eu",'
-            f'"id": "inv-2", "subject": "customer-2", "time": "{now}", "data": {{"amount": 20}}}}'
+            f'"id": "inv-2", "subject": "customer-3", "time": "{now}", "data": {{"amount": 20}}}}'
         )
 
     def posts(self, customer: str) -> None:

@@ -53,7 +53,8 @@ def test_your_own_campaign_runs(newcomer: Newcomer, running: Running) -> None:
     post, why = (step.command for step in other_terminal.steps)
     newcomer.does(post)
     newcomer.sees("customer-2")
-    until(lambda: {"welcome", "fired"} <= set(newcomer.does(why).split()), 60)
+    fired = {"welcome", "fired"}
+    until(lambda: fired <= set(newcomer.does(why).split()), 60, lambda: newcomer.does(why))
 
 
 @pytest.mark.parametrize(
