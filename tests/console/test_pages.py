@@ -1,5 +1,6 @@
 """What people see: figures, a customer who changes while one looks, and texts as they are."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,24 @@ def test_a_customer_has_a_page(
     facts = page.get_by_role("region", name="What is known")
     expect_text(facts, lambda text: "<i>gold</i>" in text)
     shoot(page, f"customer-{scheme}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_months_show_what_came_and_how_revenue_moved(
+    visit: Visit, shoot: Shoot, scheme: str, deployment: Deployment
+) -> None:
+    page = visit("viewer", scheme)
+    page.get_by_role("link", name="Months", exact=True).click()
+    moves = page.get_by_role("region", name="Who came and went each month")
+    whole = deployment.get("/v1/base/months").json()["parts"][0]["months"][-1]
+    expect_text(moves, lambda text: whole["month"] in text and f"{whole['closing']:,}" in text)
+    page.get_by_role("img", name=re.compile("Recurring revenue at the end")).wait_for()
+    cash = page.get_by_role("region", name="Cash expected in the next months")
+    expect_text(cash, lambda text: "onboarding" in text)
+    shoot(page, f"months-{scheme}")
+    page.get_by_label("Months of").click()
+    page.get_by_role("option", name="plan").click()
+    expect_text(moves, lambda text: "<i>gold</i>" in text)
 
 
 def test_a_customer_appears_while_one_looks(visit: Visit, deployment: Deployment) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from services.campaigner.console.questions.words import name_of
+from shared.domain.base_months import Month
 from shared.domain.lifecycle import STAGES
 from shared.domain.outputs import Stage
 
@@ -275,6 +276,42 @@ def curves(lines: Mapping[str, Sequence[tuple[int, float]]], text: str) -> Optio
         grid={**_GRID, "top": 36},
         xAxis=_axis("time", splitLine={"show": False}),
         yAxis=_axis("value", scale=True),
+    )
+
+
+def bridge(months: Sequence[Month]) -> Options:
+    """Return what moved recurring revenue each month, stacked, and the line where it closed."""
+    moves = {
+        "new": ACCENT, "won_back": COLOURS["won_back"], "expansion": "#3b9ddb",
+        "contraction": COLOURS["decline"], "churned": COLOURS["lapsed"],
+    }  # fmt: skip
+    bars = [
+        {
+            "type": "bar",
+            "name": name_of(name),
+            "stack": "moves",
+            "data": [float(getattr(each.recurring, name)) for each in months],
+            "itemStyle": {"color": colour},
+            "barMaxWidth": 34,
+        }
+        for name, colour in moves.items()
+    ]
+    closing = {
+        "type": "line",
+        "name": "closing",
+        "data": [float(each.recurring.closing) for each in months],
+        "lineStyle": {"width": 2, "color": "#7c8ba1"},
+        "itemStyle": {"color": "#7c8ba1"},
+    }
+    said = ", ".join(f"{each.month} {each.recurring.closing:,.2f}" for each in months)
+    return _chart(
+        f"Recurring revenue at the end of each month: {said}",
+        [*bars, closing],
+        tooltip={**_TOOLTIP, "trigger": "axis"},
+        legend={"top": 0, "itemWidth": 12, "itemHeight": 10, "textStyle": _FONT},
+        grid={**_GRID, "top": 40},
+        xAxis=_axis("category", data=[each.month for each in months]),
+        yAxis=_axis("value"),
     )
 
 

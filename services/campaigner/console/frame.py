@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 PAGES: Final = (
     ("Overview", "/"),
     ("Customers", "/customers"),
+    ("Months", "/months"),
     ("Campaigns", "/campaigns"),
     ("Model", "/model"),
     ("Dead letters", "/letters"),

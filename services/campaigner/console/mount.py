@@ -18,6 +18,7 @@ from services.campaigner.console.pages import (
     customers,
     letters,
     model,
+    months,
     overview,
     simulate,
 )
@@ -55,7 +56,7 @@ def mount(app: FastAPI, parts: Parts, entry: Entry, path: str, *, secret: str, h
     ui.add_head_html(
         f'<link rel="stylesheet" href="{path}/look/console.css?{version}">', shared=True
     )
-    for each in (overview, customers, campaigns, simulate, model, letters):
+    for each in (overview, customers, months, campaigns, simulate, model, letters):
         each.add(console)
     ui.run_with(
         app,

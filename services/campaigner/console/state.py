@@ -19,7 +19,9 @@ from services.campaigner.console.questions import base
 from services.campaigner.console.questions.fleet import FleetWatch
 from services.campaigner.console.questions.letters import Letters
 from services.campaigner.console.questions.model import ModelWatch
+from services.campaigner.console.questions.months import months
 from services.campaigner.console.questions.moves import MoveCounter
+from shared.domain.base_book import MONTHS_BY
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,7 +41,7 @@ class Console:
         Kafka's logs.
     simulating
         Held while a simulation runs: one at a time.
-    worth, risks, today, moves, fleet, model, letters
+    worth, risks, today, months, moves, fleet, model, letters
         Questions whose answers everybody sees.
 
     """
@@ -51,6 +53,10 @@ class Console:
         self.worth = Kept(lambda: base.worth(parts), least_s=4.0)
         self.risks = Kept(lambda: base.risks(parts), least_s=4.0)
         self.today = Kept(lambda: base.today(parts))
+        self.months = {
+            by: Kept(lambda by=by: months(parts, by), least_s=4.0)  # type: ignore[misc]
+            for by in MONTHS_BY
+        }
         self.moves = Kept(MoveCounter(self.logs).look)
         self.fleet = Kept(FleetWatch(parts).look, least_s=3.0)
         secret = parts.settings.model_key.get_secret_value().encode()
