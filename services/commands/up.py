@@ -1,15 +1,20 @@
 """`tenure up`: broker and services on this machine, until Control-C."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from services.standalone.stack import Place, Stack
 from shared.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from services.demo.data import Slice
 
 BROKERS = "TENURE_KAFKA_BOOTSTRAP_SERVERS"
 _PATHS = ("ingest_keys_file", "campaigner_keys_file", "campaigns_file")
@@ -26,18 +31,26 @@ def up(
     demo: Annotated[
         bool, typer.Option("--demo", help="Replay the demo's year first, if there is no data yet.")
     ] = False,
+    days: Annotated[
+        int | None, typer.Option(help="Only the first days of the demo's year.", min=1)
+    ] = None,
+    households: Annotated[
+        int | None, typer.Option(help="Only so many of its households.", min=1)
+    ] = None,
 ) -> None:
     """Run broker and services on this machine until Control-C; what they know stays.
 
     Starts its own Kafka unless TENURE_KAFKA_BOOTSTRAP_SERVERS names one. A service that crashes is
     started again. History that is replayed reaches nobody: its crossings have expired.
     """
+    from services.demo.data import Slice
     from services.standalone.run import run
 
     console = Console()
+    part = Slice(days, households) if demo else None
     place = lasting(load_settings(), data_dir, broker_port)
     try:
-        run(_serve(place, console, demo=demo))
+        run(_serve(place, console, part))
     except KeyboardInterrupt:
         console.print("Stopped. `tenure up` goes on where it was.")
 
@@ -56,23 +69,23 @@ def lasting(settings: Settings, data_dir: Path | None, broker_port: int) -> Plac
     )
 
 
-async def _serve(place: Place, console: Console, *, demo: bool) -> None:
+async def _serve(place: Place, console: Console, part: Slice | None) -> None:
     def say(line: str) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     async with Stack(place, say) as stack:
-        if demo:
-            await _replay_demo(stack, console)
+        if part is not None:
+            await _replay_demo(stack, console, part)
         say(welcome(stack, place))
         await asyncio.Event().wait()
 
 
-async def _replay_demo(stack: Stack, console: Console) -> None:
+async def _replay_demo(stack: Stack, console: Console, part: Slice) -> None:
     from services.demo.screen import screen
     from services.demo.service import replay_once
 
     with screen(console) as shown:
-        await replay_once(stack, shown)
+        await replay_once(stack, shown, part)
 
 
 def welcome(stack: Stack, place: Place) -> str:

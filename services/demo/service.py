@@ -26,6 +26,7 @@ from shared.adapters.event_files import Good
 from shared.domain.errors import TenureError
 
 CAMPAIGNS: Final = "demo_campaigns.yaml"
+_YEAR_DAYS: Final = 365
 #: Events under way at the most, about three days of the year. A scorer that is further behind
 #: would meet the model's newer versions only after the whole backlog, as they lie behind it.
 _AHEAD: Final = 1_500
@@ -231,10 +232,11 @@ async def run_demo(options: Options, screen: Screen) -> Report:
     return report
 
 
-async def replay_once(stack: Stack, screen: Screen, replay_s: float = Options.replay_s) -> None:
+async def replay_once(stack: Stack, screen: Screen, part: Slice) -> None:
     """Replay the demo's year into a stack that has no data yet; else say so, and leave it alone.
 
-    A second time it would count again: deduplication reaches back some events, not a year.
+    A part of it passes as fast as the whole. A second time it would count again: deduplication
+    reaches back some events, not a year.
     """
     monitor = Monitor(stack, lambda: 0)
     found = await monitor.sample()
@@ -243,6 +245,7 @@ async def replay_once(stack: Stack, screen: Screen, replay_s: float = Options.re
         screen.say("There is data already, so the demo's year is not replayed")
         return
     screen.say("Reading a year of purchases")
-    history = await asyncio.to_thread(demo_events, datetime.now(UTC))
+    history = await asyncio.to_thread(demo_events, datetime.now(UTC), part)
     screen.expect(len(history))
-    await Demo(stack, history, screen).replay(replay_s)
+    passes_s = Options.replay_s * min(part.days or _YEAR_DAYS, _YEAR_DAYS) / _YEAR_DAYS
+    await Demo(stack, history, screen).replay(passes_s)

@@ -23,6 +23,10 @@ _EVALUATE: Final = (
 _REPLAY: Final = (
     "tests/integration/test_replay.py::test_the_command_sends_a_file_in_order_and_moves_time"
 )
+_KEPT: Final = "tests/e2e/test_demo.py::test_it_goes_on_living_when_asked_to"
+_UP_DEMO: Final = "tests/e2e/test_up.py::test_it_begins_with_the_demos_year_once"
+#: It is `tenure bench scorer`, which is run.
+_TARGETS: Final = "tests/documents/test_commands.py::test_targets_that_are_named_are_made"
 _MAKE: Final = "Makefile"
 _CI: Final = ".ci/run"
 _FAULTS: Final = "tests/faults/test_whole_path.py::test_every_accepted_event_is_in_the_state_once"
@@ -41,6 +45,9 @@ ELSEWHERE: Final[dict[str, str]] = {
     "make ci": _MAKE,
     "make generated": _BOARDS,
     "make demo": _DEMO,
+    "make bench": _TARGETS,
+    "tenure up --demo": _UP_DEMO,
+    "tenure demo --keep": _KEPT,
     ".venv/bin/uv lock": _CI,
     ".venv/bin/ruff check --fix . && .venv/bin/ruff format .": _MAKE,
     "tenure demo": _DEMO,
@@ -95,11 +102,6 @@ ELSEWHERE: Final[dict[str, str]] = {
 
 #: What no test runs, and why.
 NOT_RUN: Final[dict[str, str]] = {
-    "tenure up --demo": "replays the whole year; `tenure up` and `tenure demo` are run",
-    "tenure demo --keep": "as `tenure demo`, and then it waits for Control-C",
-    "make bench": "measures a machine for a minute; tests/unit/scorer runs what it is made of",
-    "tenure bench scorer": "the same",
-    "tenure bench state": "the same",
     "tenure evaluate orders.csv --map subject=customer_id,time=ts,amount=amount --horizon 13w "
     "--cadence 28d --cut 2011-06-09 --anchors": "LightGBM is not in the environment of the tests; "
     "the same without --anchors is run, and tests/unit/evaluate tries the anchors",
@@ -110,6 +112,9 @@ NOT_RUN: Final[dict[str, str]] = {
 _BASH: Final = "HOME=$PWD bash -c '{}; exit $?'"
 INSTEAD: Final[dict[str, str]] = {
     "tenure bench uplift": "tenure bench uplift --runs 1 --every 1000",
+    "tenure bench scorer": "tenure bench scorer --events 10000 --customers 100",
+    "tenure bench state": "tenure bench state --customers 1000",
+    "tenure bench model": "tenure bench model --labels 1000",
     "tenure bench campaigns": "tenure bench campaigns --changes 1000 --decisions 1000",
     "tenure campaigns resume": "tenure campaigns resume --all",
     "tenure campaigns export --fired": "tenure campaigns export --from 2026-01-01 --fired",

@@ -76,6 +76,16 @@ def test_it_ends_by_itself_with_a_report_and_nothing_left(
     demo.leaves_nothing()
 
 
+def test_it_goes_on_living_when_asked_to(start: Callable[..., Running], tmp_path: Path) -> None:
+    demo = start("--seconds", "5", "--keep")
+    demo.says("Control-C ends it")
+    check_report(tmp_path)
+    assert len(demo.pids()) > 4
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.process.wait(60) == 130
+    demo.leaves_nothing()
+
+
 @pytest.mark.faults
 def test_services_that_are_killed_on_the_way_change_nothing(
     start: Callable[..., Running], tmp_path: Path

@@ -43,8 +43,8 @@ class Up:
         self._environment = {**ports, "TENURE_TICK_AFTER_S": "1"}
 
     @contextmanager
-    def running(self) -> Iterator[Running]:
-        running = Running(self.folder, *self.arguments, **self._environment)
+    def running(self, *more: str) -> Iterator[Running]:
+        running = Running(self.folder, *self.arguments, *more, **self._environment)
         try:
             running.says("Tenure is up")
             yield running
@@ -183,6 +183,19 @@ def test_what_is_killed_comes_back(up: Up) -> None:
             running.says(said)
             until(lambda name=f"c-{customer}": up.post(name, 1), 90)  # type: ignore[misc]
             until(lambda name=f"c-{customer}": up.visits(name) == 1, 90, running.output)  # type: ignore[misc]
+
+
+def test_it_begins_with_the_demos_year_once(up: Up) -> None:
+    part = ("--demo", "--days", "30", "--households", "60")
+    with up.running(*part) as running:
+        found = up.get("campaigner", "/v1/base")
+        assert sum(each["customers"] for each in found["groups"]) > 20
+        assert up.post("c-1", 1)
+        until(lambda: up.visits("c-1") == 1, 60)
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(60) == 0
+    with up.running(*part) as running:
+        assert "There is data already" in running.output()
 
 
 def test_a_second_one_says_why_it_cannot_start(up: Up) -> None:
