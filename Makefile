@@ -22,7 +22,7 @@ help:  ## Say what there is
 	"or name it: make PYTHON=/path/to/python3.12 $(or $(MAKECMDGOALS),.venv)" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --compile-bytecode --all-extras --no-extra anchors
+	VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --compile-bytecode --all-extras
 	touch $@
 
 .PHONY: demo

@@ -1,4 +1,4 @@
-"""Commands of the documents that are not run beside the one Tenure: by whom, or why by nobody."""
+"""Commands of the documents that are not run beside the one Tenure: by whom they are."""
 
 from __future__ import annotations
 
@@ -98,13 +98,6 @@ ELSEWHERE: Final[dict[str, str]] = {
     "test_a_backup_is_restored",
     "pg_dump --format=custom --dbname=tenure --file=tenure.dump": "tests/deploy/test_postgres.py::"
     "test_a_backup_is_restored",
-}
-
-#: What no test runs, and why.
-NOT_RUN: Final[dict[str, str]] = {
-    "tenure evaluate orders.csv --map subject=customer_id,time=ts,amount=amount --horizon 13w "
-    "--cadence 28d --cut 2011-06-09 --anchors": "LightGBM is not in the environment of the tests; "
-    "the same without --anchors is run, and tests/unit/evaluate tries the anchors",
 }
 
 #: What is run in place of what is written, where that is too much for a test or leaves open what

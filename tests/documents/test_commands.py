@@ -1,4 +1,4 @@
-"""Every command that the documents show or name is run, or is known to be run by another test."""
+"""Every command that the documents show or name is run here, or by the test that is named."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tomllib
 import pytest
 
 from tests.deploy.compose import ComposeFile
-from tests.documents.elsewhere import ELSEWHERE, INSTEAD, NOT_RUN, PLACEHOLDERS
+from tests.documents.elsewhere import ELSEWHERE, INSTEAD, PLACEHOLDERS
 from tests.documents.newcomer import Newcomer
 from tests.documents.pages import (
     OTHER,
@@ -25,11 +25,10 @@ from tests.documents.pages import (
     subcommand,
 )
 
-LEFT_OUT = ELSEWHERE | NOT_RUN
 FENCES = [each for each in blocks() if each.language in {SHELL, SESSION}]
 SHOWN = [step.plain for block in FENCES for step in block.steps]
 NAMED = {command: page for command, page in spans().items() if command not in SHOWN}
-RUN = [block for block in FENCES if {step.plain for step in block.steps} - set(LEFT_OUT)]
+RUN = [block for block in FENCES if {step.plain for step in block.steps} - set(ELSEWHERE)]
 #: Commands that end with something else than 0 here, as documented: what is wrong stays wrong.
 CODES = {"tenure dead-letter replay NUMBER...": 1, "tenure dead-letter replay": 1}
 #: What must not stay as it is for those that come after.
@@ -52,7 +51,7 @@ def no_keys_yet(request: pytest.FixtureRequest) -> None:
 @pytest.mark.timeout(400)
 def test_what_is_shown_works(lived_in: Newcomer, block: Block) -> None:
     """Blocks are run as a whole, since one line may set what the next one needs."""
-    steps = [step for step in block.steps if step.plain not in LEFT_OUT]
+    steps = [step for step in block.steps if step.plain not in ELSEWHERE]
     if block.language == SHELL:
         lived_in.does("\n".join(filled(step.command, lived_in) for step in steps))
         return
@@ -61,7 +60,7 @@ def test_what_is_shown_works(lived_in: Newcomer, block: Block) -> None:
         assert matches(step.shown, printed), printed
 
 
-@pytest.mark.parametrize("command", [each for each in NAMED if each not in LEFT_OUT])
+@pytest.mark.parametrize("command", [each for each in NAMED if each not in ELSEWHERE])
 @pytest.mark.kafka
 @pytest.mark.slow
 @pytest.mark.timeout(400)
@@ -108,9 +107,9 @@ def words_of(command: str) -> list[str]:
 
 
 def test_what_is_left_out_is_in_the_documents() -> None:
-    assert set(LEFT_OUT) - {*SHOWN, *NAMED} == set()
+    assert set(ELSEWHERE) - {*SHOWN, *NAMED} == set()
     assert set(INSTEAD) - {*SHOWN, *NAMED} == set()
-    assert not set(INSTEAD) & set(LEFT_OUT)
+    assert not set(INSTEAD) & set(ELSEWHERE)
 
 
 @pytest.mark.parametrize("command", ELSEWHERE)

@@ -2,13 +2,12 @@
 
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from services.evaluate.anchors import RETRAIN_MS, Anchors, Said, check_batch_models
+from services.evaluate.anchors import RETRAIN_MS, Anchors, Said
 from services.evaluate.service import AtCut, Evaluated, EvaluationError, Span, evaluate
 from shared.adapters.event_files import Good
 from shared.domain.features import FEATURES, Floats
@@ -154,11 +153,6 @@ def test_too_few_customers_fit_nothing() -> None:
 
 
 def test_boosting_learns_what_there_is_to_learn() -> None:
-    """Where LightGBM is not installed, the command says so instead."""
-    if find_spec("lightgbm") is None:
-        with pytest.raises(EvaluationError, match="pip install"):
-            check_batch_models()
-        return
     from services.evaluate.boosting import Boosting
     from shared.domain.accuracy import accuracy
 
