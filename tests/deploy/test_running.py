@@ -200,7 +200,7 @@ def test_each_query_of_each_panel_returns_data(
     """All that a panel may be empty until has happened here, so that none may be."""
     for query in panel.queries:
         expr = query.expr.replace("$__rate_interval", "30s")
-        prometheus.await_value(expr, 30)
+        prometheus.await_value(expr, 120)  # some gauges are set once a minute
         labels = prometheus.query(expr)[0]["metric"]
         for label in query.legend.replace("}}", "{{").split("{{")[1::2]:
             assert label in labels, f"{query.expr} has no label {label}"
