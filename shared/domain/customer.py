@@ -71,13 +71,10 @@ ROW: Final = np.dtype(
 )
 
 _FORMAT: Final = 7
-#: As `_FORMAT`, but without segments.
-_FORMER: Final = 6
 _HEADER: Final = struct.Struct("<BHI")  # format, length of the row, and of the profile behind it
 _BASE: Final = ROW.itemsize - PENDING * SNAPSHOT.itemsize
 #: Size of a row, and the header of its value, by the number of snapshots in it.
 _SIZES: Final = [_BASE + used * SNAPSHOT.itemsize for used in range(PENDING + 1)]
-_SEGMENT_AT: Final = _HEADER.size + int(ROW.fields["segment"][1])  # type: ignore[index]  # it has
 #: Without a profile.
 _HEADERS: Final = [_HEADER.pack(_FORMAT, size, 0) for size in _SIZES]
 #: What a row of each size leaves empty.
@@ -229,8 +226,6 @@ class CustomerTable:
             The value was written by another version of this format.
 
         """
-        if value[0] == _FORMER:
-            value = _upgraded(value)
         size, profile = _lengths(value)
         customer = key.decode()
         index = self._index.get(customer)
@@ -264,13 +259,6 @@ def _move(kept: dict[int, Any], last: int, index: int) -> None:
     kept.pop(index, None)
     if last in kept:
         kept[index] = kept.pop(last)
-
-
-def _upgraded(value: bytes) -> bytes:
-    """Return a value of the former format as one of this: nobody was in a segment."""
-    _, size, profile = _HEADER.unpack_from(value)
-    before, after = value[_HEADER.size : _SEGMENT_AT], value[_SEGMENT_AT:]
-    return b"".join((_HEADER.pack(_FORMAT, size + 1, profile), before, b"\0", after))
 
 
 def _lengths(value: bytes) -> tuple[int, int]:

@@ -94,23 +94,11 @@ def test_of_several_values_of_a_key_the_last_one_wins() -> None:
     assert again.profile(0).plan == "gold"
 
 
-@pytest.mark.parametrize("change", [b"\xff", b"\x00", b"\x03", b"\x04", b"\x05", b"\x08"])
+@pytest.mark.parametrize("change", [b"\xff", b"\x00", b"\x03", b"\x04", b"\x05", b"\x06", b"\x08"])
 def test_a_state_of_another_format_is_refused(change: bytes) -> None:
     ((key, value),) = table_of(ANNA).encode(everyone(1))
     with pytest.raises(StateFormatError, match=f"format {change[0]}.*build them anew"):
         CustomerTable().restore(key, change + value[1:])
-
-
-@pytest.mark.parametrize("pending", [0, 2])
-def test_a_state_of_the_former_format_is_read_as_one_without_a_segment(pending: int) -> None:
-    table = table_of(ANNA, pending=pending)
-    table.rows["segment"] = 0
-    ((key, value),) = table.encode(everyone(1))
-    at = 7 + int((ROW.fields or {})["segment"][1])
-    size = (int.from_bytes(value[1:3], "little") - 1).to_bytes(2, "little")
-    again = CustomerTable()
-    again.restore(key, b"\x06" + size + value[3:at] + value[at + 1 :])
-    assert again.encode(everyone(1)) == table.encode(everyone(1))
 
 
 def test_a_state_of_another_size_is_refused() -> None:
