@@ -31,7 +31,6 @@ from shared import topics
 from shared.adapters.embedded_kafka import EmbeddedKafka
 from shared.adapters.kafka_admin import topic_admin
 from shared.adapters.kafka_connection import connection
-from shared.domain.errors import TenureError
 from shared.settings import Settings, load_settings
 
 _PORT: Final = 18012
@@ -112,12 +111,13 @@ def _scorer(
 
 
 def _measured(name: str, samples: list[_Sample], events: int) -> Measured:
-    """Measure from a tenth of the way on, when start-up is over, to the end."""
-    first = next(sample for sample in samples if sample.applied >= events / 10)
+    """Measure from the last look at which less than a tenth was done, to the end.
+
+    By then start-up is over, unless there are so few events that all are done between two looks.
+    """
+    first = next(sample for sample in reversed(samples) if sample.applied < events / 10)
     last = samples[-1]
     done = last.applied - first.applied
-    if not done:
-        raise TenureError("All events were scored between two looks. Name more with --events")
     return Measured(
         name,
         events,
@@ -188,10 +188,10 @@ def _process(*arguments: str, env: dict[str, str]) -> Iterator[None]:
 def _sample_until(applied: float) -> list[_Sample]:
     """Read the scorer's counters until so many events are durable."""
     deadline = time.monotonic() + _PATIENCE_S
-    samples: list[_Sample] = []
+    samples = [_Sample(time.monotonic(), 0.0, 0.0)]
     # One client: each would load the system's certificates anew, which takes longer than a fold.
     with httpx.Client(timeout=5.0, trust_env=False) as client:
-        while not samples or samples[-1].applied < applied:
+        while samples[-1].applied < applied:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the scorer did not get to {applied:,.0f}: {samples[-1:]}")
             time.sleep(0.1)
