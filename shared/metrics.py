@@ -195,6 +195,17 @@ MODEL_VERSION: Final = Gauge("tenure_model_version", "Newest published model ver
 MODEL_AUC: Final = Gauge("tenure_model_auc_ratio", "Prequential AUC over recent labels")
 MODEL_LOG_LOSS: Final = Gauge("tenure_model_log_loss_nats", "Prequential log loss, recent labels")
 MODEL_ECE: Final = Gauge("tenure_model_calibration_error_ratio", "Prequential ECE, recent labels")
+#: The same by `market`, over the newest 1,000 to 2,000 labels of each: at most the 20 largest, the
+#: others together as `others`, and `none` of who names no market.
+MODEL_MARKET_AUC: Final = Gauge(
+    "tenure_model_market_auc_ratio", "Prequential AUC in a market, recent labels", ["market"]
+)
+MODEL_MARKET_LOG_LOSS: Final = Gauge(
+    "tenure_model_market_log_loss_nats", "Prequential log loss in a market", ["market"]
+)
+MODEL_MARKET_ECE: Final = Gauge(
+    "tenure_model_market_calibration_error_ratio", "Prequential ECE in a market", ["market"]
+)
 #: By ADWIN on the squared error; whoever takes over training goes on counting.
 MODEL_DRIFTS: Final = Gauge("tenure_model_drifts", "Times that served predictions got worse")
 

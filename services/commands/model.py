@@ -11,12 +11,14 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from services.commands.scorer_status import ScorerUnreachableError, partitions_of
 from shared.domain.errors import TenureError
 from shared.domain.evaluation import Prequential
 from shared.domain.learner import Snapshot
+from shared.domain.markets import Markets
 from shared.schemas.control_events import pin_event
 from shared.settings import Settings, load_settings
 
@@ -60,21 +62,33 @@ def list_models(*, url: Url = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(version: Version, *, as_json: AsJson = False) -> None:
-    """Show how good a version was when it was published, and when its probabilities came true."""
+    """Show how good a version was when it was published, in all, by probability and by market."""
     snapshot = _wanted(_snapshots(load_settings()), version)
-    found = _summary(snapshot) | {"reliability": _metrics(snapshot).recent().reliability()}
+    found = _summary(snapshot) | {
+        "reliability": _metrics(snapshot).recent().reliability(),
+        "markets": Markets.load(snapshot.markets).report(),
+    }
     if as_json:
         typer.echo(msgspec.json.encode(found).decode())
         return
     table = Table("what", "", box=None, show_header=False)
     for name, value in found.items():
-        if not isinstance(value, list):
+        if not isinstance(value, list | dict):
             table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
     Console().print(table)
     reliability = Table("labels", "mean predicted", "came true", box=None)
     for labels, predicted, observed in found["reliability"]:
         reliability.add_row(f"{labels:,}", f"{predicted:.3f}", f"{observed:.3f}")
     Console().print(reliability)
+    Console().print(_by_market(found["markets"]))
+
+
+def _by_market(markets: dict[str, dict[str, float]]) -> Table:
+    table = Table("market", "labels", "silent", "AUC", "log loss", "ECE", box=None)
+    for market, found in markets.items():
+        figures = [f"{found[name]:.3f}" for name in ("base_rate", "auc", "log_loss", "ece")]
+        table.add_row(escape(market), f"{found['n']:,}", *figures)
+    return table
 
 
 @app.command()

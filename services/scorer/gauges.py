@@ -11,6 +11,7 @@ from services.scorer.worker import PartitionWorker
 from shared import metrics
 from shared.domain.learner import Learner
 from shared.domain.lifecycle import STAGES
+from shared.domain.markets import Markets
 from shared.domain.rfm import SEGMENTS
 
 _OF_THE_MODEL = (
@@ -24,6 +25,11 @@ _OF_THE_MODEL = (
     metrics.MODEL_DRIFTS,
     metrics.MODEL_DISCOUNTED_LOSS.labels("learner"),
     metrics.MODEL_DISCOUNTED_LOSS.labels("heuristic"),
+)
+_OF_MARKETS = (
+    metrics.MODEL_MARKET_AUC,
+    metrics.MODEL_MARKET_LOG_LOSS,
+    metrics.MODEL_MARKET_ECE,
 )
 
 
@@ -79,6 +85,16 @@ def _model(learner: Learner) -> None:
     ):
         gauge.set(value)
     metrics.MODEL_LABELS.set(learner.model.labels)
+    _markets(learner.markets)
+
+
+def _markets(markets: Markets) -> None:
+    for gauge in _OF_MARKETS:
+        gauge.clear()  # a market may have no place any more
+    for market, tally in markets.tallies():
+        figures = (tally.auc(), tally.log_loss(), tally.ece())
+        for gauge, value in zip(_OF_MARKETS, figures, strict=True):
+            gauge.labels(market).set(value)
 
 
 def _no_model() -> None:
@@ -86,6 +102,7 @@ def _no_model() -> None:
     for gauge in _OF_THE_MODEL:
         gauge.set(math.nan)
     metrics.MODEL_LABELS.set(0)
+    _markets(Markets())
 
 
 def _since(epoch_ms: int) -> float:

@@ -175,6 +175,7 @@ class Trainer:
             **learner.metrics.total.report(),
             "recent": learner.metrics.recent().report(),
             "recent_customers": learner.metrics_recent_customers.total.report(),
+            "markets": learner.markets.report(),
             "reliability": learner.metrics.total.reliability(),
         }
 

@@ -146,35 +146,68 @@ class Tally:
         return tally
 
 
-class Prequential:
-    """Metrics over all labels and over the recent ones (the last 4,000 to 5,000)."""
+class Window:
+    """A tally of the newest labels: of the last `blocks` blocks, the newest being filled.
 
-    def __init__(self) -> None:
-        self.total = Tally()
-        self._blocks: deque[Tally] = deque([Tally()], maxlen=BLOCKS)
+    Parameters
+    ----------
+    blocks
+        How many; each is of `BLOCK` labels.
+
+    """
+
+    def __init__(self, blocks: int) -> None:
+        self._blocks: deque[Tally] = deque([Tally()], maxlen=blocks)
 
     def update(self, p: float, y: int) -> None:
         """Add a label with the probability that was predicted at its snapshot."""
         if self._blocks[-1].n >= BLOCK:
             self._blocks.append(Tally())
-        self.total.update(p, y)
         self._blocks[-1].update(p, y)
+
+    def tally(self) -> Tally:
+        """Return the tally of all of them."""
+        found = Tally()
+        for block in self._blocks:
+            found.merge(block)
+        return found
+
+    def dump(self) -> list[dict[str, Any]]:
+        """Return the state as JSON values."""
+        return [block.dump() for block in self._blocks]
+
+    @classmethod
+    def load(cls, state: list[dict[str, Any]], blocks: int) -> Window:
+        """Restore what `dump` returned."""
+        window = cls(blocks)
+        window._blocks = deque(map(Tally.load, state), maxlen=blocks)
+        return window
+
+
+class Prequential:
+    """Metrics over all labels and over the recent ones (the last 4,000 to 5,000)."""
+
+    def __init__(self) -> None:
+        self.total = Tally()
+        self._window = Window(BLOCKS)
+
+    def update(self, p: float, y: int) -> None:
+        """Add a label with the probability that was predicted at its snapshot."""
+        self.total.update(p, y)
+        self._window.update(p, y)
 
     def recent(self) -> Tally:
         """Return the tally of the recent window."""
-        window = Tally()
-        for block in self._blocks:
-            window.merge(block)
-        return window
+        return self._window.tally()
 
     def dump(self) -> dict[str, Any]:
         """Return the state as JSON values."""
-        return {"total": self.total.dump(), "blocks": [block.dump() for block in self._blocks]}
+        return {"total": self.total.dump(), "blocks": self._window.dump()}
 
     @classmethod
     def load(cls, state: dict[str, Any]) -> Prequential:
         """Restore what `dump` returned."""
         metrics = cls()
         metrics.total = Tally.load(state["total"])
-        metrics._blocks = deque(map(Tally.load, state["blocks"]), maxlen=BLOCKS)
+        metrics._window = Window.load(state["blocks"], BLOCKS)
         return metrics

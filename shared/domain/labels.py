@@ -10,8 +10,9 @@ from, and only every second, third ... is kept until it can be measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
+from itertools import repeat
 from typing import Final
 
 import msgspec
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.domain import lifecycle
-from shared.domain.customer import PENDING, Indices, Rows
+from shared.domain.customer import PENDING, CustomerTable, Indices, Rows
 from shared.domain.emission import Step
 from shared.domain.features import FEATURES, MICROS, Floats, Millis, resting
 from shared.domain.outputs import Example, Identity
@@ -65,7 +66,7 @@ def _within(rows: Rows, at: Millis, window: int) -> Mask:
     return inside
 
 
-def ripen(step: Step, policy: Policy) -> None:
+def ripen(step: Step, table: CustomerTable, policy: Policy) -> None:
     """Emit an example for each label that is known: of horizons, then of steps, oldest first."""
     _ripen_steps(step, policy)
     _drop_learned(step.rows, policy)
@@ -74,8 +75,9 @@ def ripen(step: Step, policy: Policy) -> None:
         some = step.rows[which]
         oldest = _drop_oldest(some)
         step.rows[which] = some
-        spent = _spent(oldest, some["spend"], step.now[which], policy)
-        _emit(step, order, which, oldest, _measured, spent.tolist(), policy)
+        spent = _spent(oldest, some["spend"], step.now[which], policy).tolist()
+        markets = [table.profile(index).market or "" for index in step.indices[which].tolist()]
+        _emit(step, order, which, oldest, _measured, zip(spent, markets, strict=True), policy)
         order += 1
 
 
@@ -89,7 +91,7 @@ def _ripen_steps(step: Step, policy: Policy) -> None:
         which = np.flatnonzero(over[:, place])
         ripe = snapshots[which, place]
         snapshots["stepped"][which, place] = 1
-        _emit(step, PENDING + place, which, ripe, _learned, [0.0] * len(which), policy)
+        _emit(step, PENDING + place, which, ripe, _learned, repeat((0.0, "")), policy)
 
 
 def _drop_learned(rows: Rows, policy: Policy) -> None:
@@ -133,11 +135,15 @@ def _emit(  # noqa: PLR0917  # one call for each kind of example
     which: Indices,
     ripe: NDArray[np.void],
     make: Callable[..., Example],
-    spent: list[float],
+    measures: Iterable[tuple[float, str]],
     policy: Policy,
 ) -> None:
-    plain = zip(ripe, step.now[which].tolist(), spent, strict=True)
-    makes = [partial(make, *one, horizon=policy.horizon_ms) for one in plain]
+    """Emit examples; ``measures`` are the spend and the market of each, where it is measured."""
+    plain = zip(ripe, step.now[which].tolist(), measures, strict=False)
+    makes = [
+        partial(make, snapshot, now, spent, market, horizon=policy.horizon_ms)
+        for snapshot, now, (spent, market) in plain
+    ]
     step.emit(order, which, makes)
 
 
@@ -186,11 +192,11 @@ def _drop_oldest(rows: Rows) -> NDArray[np.void]:
 
 
 def _measured(
-    snapshot: np.void, now: int, spent: float, origin: Identity, *, horizon: int
+    snapshot: np.void, now: int, spent: float, market: str, origin: Identity, *, horizon: int
 ) -> Example:
     """Return what the prediction is measured by."""
     return msgspec.structs.replace(
-        _learned(snapshot, now, spent, origin, horizon=horizon),
+        _learned(snapshot, now, spent, market, origin, horizon=horizon),
         silent=not snapshot["active"],
         closed=bool(snapshot["closed"] & CLOSED_IN_HORIZON),
         learned=False,
@@ -199,7 +205,7 @@ def _measured(
 
 
 def _learned(
-    snapshot: np.void, now: int, spent: float, origin: Identity, *, horizon: int
+    snapshot: np.void, now: int, spent: float, market: str, origin: Identity, *, horizon: int
 ) -> Example:
     """Return what is learned from."""
     features = snapshot["features"].tolist()
@@ -218,6 +224,7 @@ def _learned(
         learned=True,
         measured=False,
         spend=spent,
+        market=market,
     )
 
 

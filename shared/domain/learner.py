@@ -17,6 +17,7 @@ from msgspec import Struct
 from shared.domain.churn import HORIZON_DAYS, ChurnModel
 from shared.domain.drift import Drift, DriftDetector
 from shared.domain.evaluation import Prequential
+from shared.domain.markets import Markets
 from shared.domain.outputs import Example, Identity, Training
 
 #: Labels between two snapshots of a model, unless a day of labels brings more.
@@ -53,6 +54,8 @@ class Snapshot(Struct, frozen=True):
         Dump of the `DriftDetector`.
     drifts
         What it found since the snapshot before.
+    markets
+        Dump of the metrics by market.
 
     """
 
@@ -68,6 +71,7 @@ class Snapshot(Struct, frozen=True):
     metrics_recent_customers: dict[str, Any]
     drift: dict[str, Any] = {}  # not in the first snapshots
     drifts: list[Drift] = []
+    markets: dict[str, Any] = {}  # likewise
 
 
 class Learner:
@@ -95,6 +99,7 @@ class Learner:
         self.model = ChurnModel(horizon_days)
         self.metrics = Prequential()
         self.metrics_recent_customers = Prequential()
+        self.markets = Markets()
         self.drift = DriftDetector()
         self.drifts: list[Drift] = []
         self.version = 0
@@ -112,6 +117,7 @@ class Learner:
         learner.model = ChurnModel.load(snapshot.model)
         learner.metrics = Prequential.load(snapshot.metrics)
         learner.metrics_recent_customers = Prequential.load(snapshot.metrics_recent_customers)
+        learner.markets = Markets.load(snapshot.markets)
         if snapshot.drift:
             learner.drift = DriftDetector.load(snapshot.drift)
         learner.version = snapshot.version
@@ -190,6 +196,7 @@ class Learner:
 
     def _measure(self, example: Example) -> None:
         self.metrics.update(example.predicted, example.silent)
+        self.markets.update(example.market, example.predicted, example.silent)
         found = self.drift.update(example.predicted, example.silent, example.labelled_at)
         if found is not None:
             self.drifts.append(found)
@@ -214,4 +221,5 @@ class Learner:
             metrics_recent_customers=self.metrics_recent_customers.dump(),
             drift=self.drift.dump(),
             drifts=drifts,
+            markets=self.markets.dump(),
         )

@@ -257,6 +257,8 @@ class Example(Struct, frozen=True, gc=False):
         What it is for.
     spend
         Money spent over the horizon, where it is measured.
+    market
+        What account events named last, likewise; empty where they named none.
 
     """
 
@@ -273,6 +275,7 @@ class Example(Struct, frozen=True, gc=False):
     learned: bool = True
     measured: bool = True
     spend: float = 0.0
+    market: str = ""
 
 
 class Watermark(Struct, frozen=True):

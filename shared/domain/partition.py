@@ -390,7 +390,7 @@ class Partition:
         now = rows["review"].astype(np.int64) * SLOT_MS
         events = np.searchsorted(run.now, now, side="left") + run.first
         step = Step(indices, rows, now, events, REVIEW, work.emission)
-        labels.ripen(step, self._policy)
+        labels.ripen(step, self.table, self._policy)
         features = self._scoring.score(step)
         self.counts.snapshots_skipped += labels.take(step, features, self.model, self._policy)
         rows["review"] = self._scoring.next_review(rows, now)

@@ -55,6 +55,30 @@ _QUALITY: Final = Section(
     ),
 )
 
+_MARKETS: Final = Section(
+    "Markets",
+    (
+        Panel(
+            "AUC by market",
+            "Over the newest 1,000 to 2,000 labels of each of the 20 largest.",
+            "none",
+            (Query(_of("market_auc_ratio"), "{{market}}", _UNTIL_BOTH),),
+        ),
+        Panel(
+            "Log loss by market",
+            "Of what was served; markets where more leave are harder.",
+            "none",
+            (Query(_of("market_log_loss_nats"), "{{market}}", _UNTIL),),
+        ),
+        Panel(
+            "Calibration error by market",
+            "A market that is off while all together are not differs from the others.",
+            "percentunit",
+            (Query(_of("market_calibration_error_ratio"), "{{market}}", _UNTIL),),
+        ),
+    ),
+)
+
 _TRAINING: Final = Section(
     "Training",
     (
@@ -102,5 +126,5 @@ MODEL: Final = Board(
     "tenure-model",
     "Tenure: churn model",
     "How good the predictions were that have been proved right or wrong by now.",
-    (_QUALITY, _TRAINING),
+    (_QUALITY, _MARKETS, _TRAINING),
 )

@@ -1,10 +1,13 @@
 """`tenure model` without a broker: what it says of versions, and the control event it writes."""
 
+import json
 import math
 
 import pytest
 from msgspec import structs
+from typer.testing import CliRunner
 
+from services.commands import model
 from services.commands.model import (
     NoSuchModelError,
     _remarks,
@@ -14,6 +17,7 @@ from services.commands.model import (
 )
 from shared.domain.evaluation import Prequential
 from shared.domain.events import ModelPinned, decode_event
+from shared.domain.markets import Markets
 from shared.schemas.control_events import pin_event
 from tests.unit.schemas.test_snapshots import snapshot
 
@@ -62,3 +66,23 @@ def test_it_says_who_serves_what_and_what_is_pinned() -> None:
     (cold, silent) = _remarks({}, None)
     assert "heuristic" in cold
     assert "--url" in silent
+
+
+def test_a_version_is_shown_by_market(monkeypatch: pytest.MonkeyPatch) -> None:
+    markets = Markets()
+    for market, p, silent in [("[red]", 0.9, True), ("[red]", 0.1, False), ("", 0.5, True)]:
+        markets.update(market, p, silent)
+    version = structs.replace(snapshot(), markets=markets.dump())
+    monkeypatch.setattr(model, "_snapshots", lambda _: {1: version})
+    shown = CliRunner().invoke(model.app, ["show", "1", "--json"])
+    found = json.loads(shown.stdout)["markets"]
+    assert {name: (each["n"], each["auc"]) for name, each in found.items()} == {
+        "[red]": (2, 1.0),
+        "none": (1, None),
+    }
+    (line,) = (
+        line.split()
+        for line in CliRunner().invoke(model.app, ["show", "1"]).stdout.splitlines()
+        if "[red]" in line
+    )
+    assert line == ["[red]", "2", "0.500", "1.000", "0.105", "0.100"]

@@ -50,6 +50,20 @@ def test_what_came_true_is_held_against_what_was_said() -> None:
     assert (found.first, found.last) == (T0, T0 + 4 * DAY)
 
 
+def test_markets_are_told_apart_and_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "PLACES", 2)
+    logs = MemoryLogs()
+    put(logs, *(example(0.9, True, n, market="de") for n in range(3)))
+    put(logs, *(example(0.9, False, 3 + n) for n in range(2)))
+    put(logs, *(example(0.5, n == 0, 5 + n, market=f"m{n}") for n in range(2)))
+    found = dict(ModelWatch(logs, SECRET).look().markets)
+    assert {name: (each.n, each.base_rate) for name, each in found.items()} == {
+        "de": (3, 1.0),
+        "none": (2, 0.0),
+        "others": (2, 0.5),
+    }
+
+
 def test_labels_are_taken_in_the_order_of_their_time_and_the_newest_stay() -> None:
     logs = MemoryLogs()
     put(logs, *(example(0.5, False, 1_000_000 + n) for n in range(LABELS)))

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from shared.domain import learner as learner_module
+from shared.domain import markets
 from shared.domain.features import FEATURES
 from shared.domain.learner import Learner, Snapshot
 from shared.domain.outputs import Example, Identity, Training, Watermark
@@ -21,6 +23,7 @@ STEP = 3  # labels between two snapshots, so that a few examples make many
 @pytest.fixture(autouse=True)
 def frequent_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learner_module, "_STEP", STEP)
+    monkeypatch.setattr(markets, "PLACES", 2)  # so that some have no place
 
 
 def example(partition: int, number: int, labelled_at: int) -> Example:
@@ -35,6 +38,7 @@ def example(partition: int, number: int, labelled_at: int) -> Example:
         heuristic=0.5,
         model=0,
         recent=number % 2 == 0,
+        market=("", "de", "fr", "nl")[(partition + number) % 4],
     )
 
 
@@ -146,3 +150,16 @@ def test_a_snapshot_is_due_after_a_day_that_brought_enough_and_after_many_labels
     snapshots = learner.take(1, Training(Watermark(0, 2 * DAY_MS - 1), more))
     assert [one.labels for one in snapshots] == [8]
     assert [one.version for one in snapshots] == [2]
+
+
+def test_markets_are_measured_by_what_was_measured() -> None:
+    learner = Learner()
+    found = [
+        structs.replace(example(0, number, DAY_MS), market=market, measured=measured)
+        for number, (market, measured) in enumerate([("de", True), ("de", False), ("", True)])
+    ]
+    learner.take(0, Training(Watermark(0, DAY_MS), found))
+    assert [(name, tally.n) for name, tally in learner.markets.tallies()] == [
+        ("de", 1),
+        ("none", 1),
+    ]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client import REGISTRY
 
 from services.scorer import gauges
@@ -174,7 +175,7 @@ async def test_what_went_to_another_scorer_is_not_shown_any_more(worker: Partiti
     assert math.isnan(shown("tenure_scorer_watermark_delay_seconds"))
 
 
-def example(at: int, ordinal: int, *, silent: bool) -> Example:
+def example(at: int, ordinal: int, *, silent: bool, market: str = "") -> Example:
     return Example(
         origin=Identity(0, 1, ordinal),
         at=at,
@@ -185,6 +186,7 @@ def example(at: int, ordinal: int, *, silent: bool) -> Example:
         heuristic=0.5,
         model=0,
         recent=True,
+        market=market,
     )
 
 
@@ -221,6 +223,19 @@ def test_a_model_that_is_worse_than_the_heuristic_is_not_warm() -> None:
     learner.model._loss = learner.model._prior_loss - 1
     refresh([], learner)
     assert shown("tenure_model_warm") == 1
+
+
+def test_markets_are_told_apart() -> None:
+    learner = Learner()
+    found = [example(T0, n, silent=n % 2 == 0, market="de") for n in range(10)]
+    found += [replace(one, market="", origin=Identity(0, 2, 0), predicted=0.5) for one in found[:1]]
+    learner.take(1, Training(Watermark(0, T0), found))
+    refresh([], learner)
+    assert shown("tenure_model_market_auc_ratio", market="de") == 1
+    assert shown("tenure_model_market_calibration_error_ratio", market="de") == pytest.approx(0.1)
+    assert shown("tenure_model_market_log_loss_nats", market="none") == pytest.approx(math.log(2))
+    refresh([])
+    assert REGISTRY.get_sample_value("tenure_model_market_auc_ratio", {"market": "de"}) is None
 
 
 def test_a_former_trainer_shows_no_model() -> None:

@@ -61,6 +61,13 @@ class _Model:
                     _FEW,
                 )
                 self._labels = ui.label("").classes("note")
+            with card("By market", note="A market that is off while all together are not "
+                      "differs from the others."):  # fmt: skip
+                self._markets = Table(
+                    "The model in each market",
+                    ("market", "labels#", "silent#", "AUC#", "log loss#", "calibration error#"),
+                    _FEW,
+                )
             with card("Versions", wide=True):
                 self._versions = Table(
                     "Published versions",
@@ -129,6 +136,17 @@ class _Model:
                 (name, *(shown(getattr(each, key)) for each in (model, cold, recent)))
                 for name, key in _METRICS
                 if model.n
+            ]
+        )
+        self._markets.show(
+            [
+                (
+                    market,
+                    count(each.n),
+                    f"{each.base_rate:.0%}",
+                    *map(shown, (each.auc, each.log_loss, each.ece)),
+                )
+                for market, each in found.markets
             ]
         )
         if found.first is not None:

@@ -7,6 +7,7 @@ heuristic, so whatever is computed of them is prequential: nothing was foreseen 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 
 from services.campaigner.console.questions.moves import Logs
 from shared.domain.accuracy import Accuracy, Bin, accuracy, auc, reliability
+from shared.domain.base_book import NONE
 from shared.domain.events import DECODE_ERRORS
+from shared.domain.markets import OTHERS, PLACES
 from shared.domain.outputs import Example, Training
 from shared.schemas.snapshots import SIGNATURE_HEADER, SnapshotError, decode_snapshot
 from shared.topics import CHURN_MODELS, TRAINING_EXAMPLES
@@ -32,7 +35,14 @@ _LEAST: Final = 150
 
 _training: Final = msgspec.json.Decoder(Training)
 _ROW: Final = np.dtype(
-    [("at", "<i8"), ("p", "<f8"), ("heuristic", "<f8"), ("silent", "?"), ("recent", "?")]
+    [
+        ("at", "<i8"),
+        ("p", "<f8"),
+        ("heuristic", "<f8"),
+        ("silent", "?"),
+        ("recent", "?"),
+        ("market", "O"),
+    ]
 )
 
 
@@ -82,6 +92,8 @@ class Quality:
         return flatter it.
     bins
         Predicted against observed.
+    markets
+        The model in each of the markets with the most labels, and in the others together.
     versions
         The newest first.
 
@@ -94,6 +106,7 @@ class Quality:
     curve: list[Point]
     first: int | None
     last: int | None
+    markets: list[tuple[str, Accuracy]] = field(default_factory=list)
     versions: list[Published] = field(default_factory=list)
 
 
@@ -130,6 +143,7 @@ class ModelWatch:
             _curve(rows),
             int(rows["at"][0]) if len(rows) else None,
             int(rows["at"][-1]) if len(rows) else None,
+            _by_market(rows),
             sorted(self._versions.values(), key=lambda each: -each.version),
         )
 
@@ -179,7 +193,19 @@ def _examples(value: bytes) -> list[Example]:
 def _row(example: Example) -> tuple[object, ...]:
     return (
         example.labelled_at, example.predicted, example.heuristic, example.silent, example.recent,
+        example.market or NONE,
     )  # fmt: skip
+
+
+def _by_market(rows: NDArray[np.void]) -> list[tuple[str, Accuracy]]:
+    largest = [market for market, _ in Counter(rows["market"].tolist()).most_common(PLACES)]
+    parts = [(market, rows["market"] == market) for market in largest]
+    parts.append((OTHERS, ~np.isin(rows["market"], largest)))
+    return [
+        (name, accuracy(rows["p"][which], rows["silent"][which]))
+        for name, which in parts
+        if which.any()
+    ]
 
 
 def _curve(rows: NDArray[np.void]) -> list[Point]:
