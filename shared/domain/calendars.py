@@ -28,7 +28,6 @@ _FAMILIES: Final = 64  # families with cells of their own; later ones share the 
 _PLANS: Final = 4096
 _SEASONS: Final = 13
 _YEAR: Final = 365.25
-_PRIOR: Final = 5.0  # information that a cell has to gather before half of it is believed
 _SEASON_PRIOR: Final = 1 / 100  # the same for a season, as a share of the labels in a horizon
 
 #: Cells from coarse to fine: which of (family, age, visits, recency) tell them apart.
@@ -53,9 +52,16 @@ class Place:
 
 
 class Plans:
-    """Effects by family of plans, age of the plan, visits and recency."""
+    """Effects by family of plans, age of the plan, visits and recency.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    prior
+        Information that a cell has to gather before half of it is believed.
+    """
+
+    def __init__(self, prior: float) -> None:
+        self._prior = prior
         self._families: dict[int, int] = {}
         self._began: dict[int, float] = {}
         self._cells: dict[int, list[float]] = {}  # key: effect, information
@@ -102,7 +108,7 @@ class Plans:
         for key in _keys(place):
             cell = self._cells.setdefault(key, [0.0, 0.0])
             cell[1] += information
-            cell[0] -= gradient / (_PRIOR + cell[1])
+            cell[0] -= gradient / (self._prior + cell[1])
 
     def table(self) -> PlanTable:
         """Return a frozen copy that is looked up by many at once."""

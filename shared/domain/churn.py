@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.domain.calendars import Place, Plans, PlanTable, Seasons, seasons
+from shared.domain.configuration import CHAMPION, Configuration
 from shared.domain.features import FEATURES
 from shared.domain.hazard import (
     INPUTS,
@@ -209,16 +210,21 @@ class ChurnModel:
     ----------
     horizon_days
         H.
+    chosen
+        How it learns.
     """
 
-    def __init__(self, horizon_days: float = HORIZON_DAYS) -> None:
+    def __init__(
+        self, horizon_days: float = HORIZON_DAYS, chosen: Configuration = CHAMPION
+    ) -> None:
         self.steps = Steps.of(horizon_days)
+        self.chosen = chosen
         self.labels = 0
         self._scaler = Scaler(INPUTS)
-        self._silence = Logistic(INPUTS)
-        self._closure = Logistic(INPUTS)
+        self._silence = Logistic(INPUTS, chosen)
+        self._closure = Logistic(INPUTS, chosen)
         self._heuristic = Calibrated()
-        self._plans = Plans()
+        self._plans = Plans(chosen.cells)
         self._seasons = Seasons()
         self._spend = SpendLevel()
         self._first_day = math.inf  # of the first label's snapshot
@@ -238,7 +244,7 @@ class ChurnModel:
         weight = (1 - MEMORY**self.labels) / (1 - MEMORY)
         return (self._loss / weight, self._prior_loss / weight) if weight else (math.nan, math.nan)
 
-    def learn(self, x: Floats, silent: int, closed: int = 0) -> None:
+    def learn(self, x: Floats, silent: int, closed: int = 0) -> float:
         """Learn one ripe label.
 
         Parameters
@@ -249,18 +255,24 @@ class ChurnModel:
             1 (or True) when the customer was silent over the step after it, else 0.
         closed
             1 when the account was closed within the step, else 0.
+
+        Returns
+        -------
+        The log loss of what would have been served of the step just before: the learner's, or the
+        heuristic's as fitted.
         """
+        warm = self.warm
         values: list[float] = x.tolist()
         facts, day = Facts(*[values[j] for j in _FACTS]), values[_DAY]
         self._keep_pace(day)
         derived = inputs(facts, self.steps)
         scaled = self._scaler.learn(derived)
-        self._learn_silence(
-            scaled, silent, day, self._place(values, facts), active=facts.visits > 0
-        )
-        self._learn_heuristic(derived[PRIOR], silent)
+        place = self._place(values, facts)
+        learned = self._learn_silence(scaled, silent, day, place, active=facts.visits > 0)
+        prior_loss = self._learn_heuristic(derived[PRIOR], silent)
         self._closure.learn(scaled, closed, 0.0, self._pace)
         self.labels += 1
+        return learned if warm else prior_loss
 
     def learn_spend(self, x: Floats, silent: float, realised: float) -> None:
         """Learn what was spent over a horizon that has ended.
@@ -279,25 +291,29 @@ class ChurnModel:
 
     def _learn_silence(
         self, scaled: dict[str, float], y: int, day: float, place: Place | None, *, active: bool
-    ) -> None:
+    ) -> float:
         middle = day + self.steps.length / 2.0
         offset = self._seasons.effect(middle)
         offset += self._plans.effect(place) if place else 0.0
         p = _sigmoid(self._silence.log_odds(scaled) + offset)
-        self._loss = MEMORY * self._loss + log_loss(p, y)
+        loss = log_loss(p, y)
+        self._loss = MEMORY * self._loss + loss
         self._silence.learn(scaled, y, offset, self._pace)
         information = max(p * (1 - p), _LEAST_INFORMATION)
         if place:
             self._plans.learn(place, p - y, information)
         # Whoever has not come yet says nothing of when people come; where a stream begins with
         # prospects, they would make a season of it, which is back a year later.
-        if active and day > self._first_day + self.steps.horizon:
+        if self.chosen.seasons and active and day > self._first_day + self.steps.horizon:
             self._seasons.learn(middle, p - y, information, self._pace)
+        return loss
 
-    def _learn_heuristic(self, odds: float, y: int) -> None:
+    def _learn_heuristic(self, odds: float, y: int) -> float:
         p = _sigmoid(self._heuristic.log_odds(odds))
-        self._prior_loss = MEMORY * self._prior_loss + log_loss(p, y)
+        loss = log_loss(p, y)
+        self._prior_loss = MEMORY * self._prior_loss + loss
         self._heuristic.learn(odds, p - y, max(p * (1 - p), _LEAST_INFORMATION))
+        return loss
 
     def _keep_pace(self, day: float) -> None:
         """Count a label among those of the last horizon."""
@@ -345,6 +361,7 @@ class ChurnModel:
             "version": VERSION,
             "features": list(FEATURES),
             "horizon_days": self.steps.horizon,
+            "configuration": asdict(self.chosen),
             "labels": self.labels,
             "loss": self._loss,
             "prior_loss": self._prior_loss,
@@ -360,8 +377,8 @@ class ChurnModel:
         }
 
     @classmethod
-    def load(cls, state: dict[str, Any]) -> ChurnModel:
-        """Restore what `dump` returned.
+    def load(cls, state: dict[str, Any], chosen: Configuration | None = None) -> ChurnModel:
+        """Restore what `dump` returned; ``chosen`` is how it learns from now on, if another way.
 
         Raises
         ------
@@ -372,7 +389,9 @@ class ChurnModel:
         if found != (FORMAT, VERSION, list(FEATURES)):
             msg = f"cannot load model state: format, version, features are {found}"
             raise ModelStateError(msg)
-        model = cls(state["horizon_days"])
+        # The first states of this version name no configuration: there was one only.
+        former = Configuration(**state.get("configuration", {}))
+        model = cls(state["horizon_days"], chosen or former)
         model.labels, model._pace = state["labels"], state["pace"]
         model._loss, model._prior_loss = state["loss"], state["prior_loss"]
         if state["days"]:
@@ -383,7 +402,8 @@ class ChurnModel:
         if "heuristic" in state:  # not in the first states of this version
             model._heuristic.restore(state["heuristic"])
         model._plans.restore(state["plans"])
-        model._seasons.restore(state["seasons"])
+        if model.chosen.seasons:
+            model._seasons.restore(state["seasons"])
         if "spend_level" in state:  # not in the first states of this version
             model._spend.restore(state["spend_level"])
         return model

@@ -128,7 +128,7 @@ def scorer(weight: NDArray[np.float64], lean: float = 0.0) -> Scorer:
         steps=Steps.of(POLICY.horizon_days),
         silence=Linear(zeros, ones, weight, lean),
         closure=Linear(zeros, ones, zeros, -5.0),
-        plans=Plans().table(),
+        plans=Plans(prior=5.0).table(),
         seasons=np.zeros(13),
         warm=True,
     )

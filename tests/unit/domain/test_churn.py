@@ -13,6 +13,7 @@ from river import linear_model, optim, preprocessing
 from scipy import optimize
 
 from shared.domain.churn import HORIZON_DAYS, REASONS, ChurnModel, ModelStateError
+from shared.domain.configuration import CHAMPION
 from shared.domain.features import FEATURES
 from shared.domain.hazard import INPUTS, ONE, Facts, Steps, inputs, moving, prior
 from shared.domain.logistic import Calibrated, Logistic, Scaler
@@ -183,7 +184,7 @@ def test_prospects_make_no_season() -> None:
 
 
 def test_learns_what_rivers_own_logistic_learns() -> None:
-    scaler, ours = Scaler(INPUTS), Logistic(INPUTS)
+    scaler, ours = Scaler(INPUTS), Logistic(INPUTS, CHAMPION)
     river_scaler = preprocessing.StandardScaler()
     theirs = linear_model.LogisticRegression(optim.SGD(3e-4), intercept_lr=3e-4)
     for x, silent, _ in zip(*examples(400, planned=False), strict=True):
@@ -204,7 +205,7 @@ def test_an_offset_is_learned_around_and_not_taken_in() -> None:
     """With the right odds from outside there is nothing left to learn."""
     scaled = dict.fromkeys(INPUTS, 0.0)
     rng = np.random.default_rng(1)
-    plain, helped = Logistic(INPUTS), Logistic(INPUTS)
+    plain, helped = Logistic(INPUTS, CHAMPION), Logistic(INPUTS, CHAMPION)
     for y in (rng.random(4000) < 0.9).astype(int).tolist():
         plain.learn(scaled, y, 0.0, pace=1.0)
         helped.learn(scaled, y, float(np.log(9.0)), pace=1.0)
@@ -217,7 +218,7 @@ def test_an_offset_is_learned_around_and_not_taken_in() -> None:
     [(1.0, 2, 3e-4 / 0.25), (1e6, 2, 1e-5 / 0.25), (1.0, 1000, 0.02)],
 )
 def test_rates_fit_base_and_balance(pace: float, rare: int, rate: float) -> None:
-    logistic = Logistic(INPUTS)
+    logistic = Logistic(INPUTS, CHAMPION)
     for n in range(4000):
         logistic.learn(dict.fromkeys(INPUTS, 0.0), int(n % rare == 0), 0.0, pace)
     assert logistic._rate.learning_rate == pytest.approx(rate, rel=0.01)
@@ -306,6 +307,43 @@ def test_learning_goes_on_bit_for_bit_after_a_restore(n: int, seed: int) -> None
     assert json.dumps(restored.dump()) == json.dumps(model.dump())
     x = customers(30)
     assert restored.scorer().predict(x).tobytes() == model.scorer().predict(x).tobytes()
+
+
+def test_a_state_that_names_no_configuration_goes_on_as_it_was_learned() -> None:
+    model = trained(300)
+    state = model.dump()
+    del state["configuration"]
+    restored = ChurnModel.load(state)
+    for one in (model, restored):
+        learn(one, examples(80, 9))
+    assert restored.dump() == model.dump()
+
+
+@pytest.mark.parametrize(
+    "change", [{"rate": 1e-4}, {"level": 20.0}, {"cells": 50.0}, {"seasons": False}]
+)
+def test_a_configuration_is_learned_by_and_kept(change: dict[str, Any]) -> None:
+    chosen, data = replace(CHAMPION, **change), examples(400)
+    model, usual = ChurnModel(28.0, chosen), ChurnModel(28.0)
+    learn(model, data)
+    learn(usual, data)
+    assert model.dump()["silence"] != usual.dump()["silence"]
+    restored = ChurnModel.load(json.loads(json.dumps(model.dump())))
+    assert restored.chosen == chosen
+    for one in (model, restored):
+        learn(one, examples(80, 9))
+    assert restored.dump() == model.dump()
+
+
+def test_under_another_configuration_learning_goes_on_and_seasons_are_left_out() -> None:
+    chosen, former = replace(CHAMPION, seasons=False), trained(300)
+    assert former.scorer().seasons.any()
+    found = ChurnModel.load(former.dump(), chosen)
+    assert found.labels == former.labels
+    assert found.chosen == chosen
+    assert not found.scorer().seasons.any()
+    learn(found, examples(80, 9))
+    assert not found.scorer().seasons.any()
 
 
 @pytest.mark.parametrize("change", [{"version": 0}, {"format": "x"}, {"features": ["age"]}])
