@@ -46,6 +46,7 @@ EVENT: Final = np.dtype(
         ("cost", "<i8"),  # micros
         ("identity", "<u8"),  # for deduplication
         ("service", "<u4"),  # bit of the service used
+        ("quantity", "<f8"),  # how much of it
         ("bought", "?"),  # whether it is a purchase by the customer
         ("active", "?"),  # whether it is activity: use or purchase by the customer
         ("told", "?"),  # whether it is passed on to readers of scores: account and contact
@@ -305,6 +306,7 @@ def _usage(found: Events, data: list[Any], default_margin: float) -> None:
     found["amount"], found["margin"] = micros(amount), micros(amount * default_margin)
     found["active"] = [one.initiated_by == "customer" for one in data]
     found["service"] = [_bit(one.service) for one in data]
+    found["quantity"] = [one.quantity for one in data]
     found["noted"] = True
 
 

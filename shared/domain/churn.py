@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -35,6 +35,8 @@ from shared.domain.hazard import (
     still,
 )
 from shared.domain.logistic import Calibrated, Linear, Logistic, Scaler
+from shared.domain.signals import NO_SIGNALS, SIGNALS, Effects, Learned, Present, Signalled, present
+from shared.domain.signs import SIGNS
 from shared.domain.value import SpendLevel, unscaled_spend
 
 Floats = NDArray[np.float64]
@@ -47,13 +49,15 @@ MEMORY: Final = 0.999  # discount of the losses that choose between model and he
 MIN_LABELS: Final = 100  # fewer say nothing about which is better
 MIN_CLOSED: Final = 10  # fewer closed accounts do not tell who closes
 HORIZON_DAYS: Final = 28.0
-#: What a reason may be called: an input of the model, or what a calendar adds.
-REASONS: Final = (*INPUTS, "plan_calendar", "season")
+#: What a reason may be called: an input of the model, a signal, or what a calendar adds.
+REASONS: Final = (*INPUTS, *SIGNALS, "plan_calendar", "season")
 
 #: The heuristic before any label.
 AS_IT_IS: Final = (0.0, 1.0)
 _CHUNK: Final = 8192  # rows at a time: their columns stay in the processor's cache
 _LEAST_INFORMATION: Final = 1e-3
+#: Features in the first states of this version, which knew of no signs.
+_FORMERLY: Final = len(FEATURES) - len(SIGNS)
 _AT = {name: column for column, name in enumerate(FEATURES)}
 _FACTS: Final = [_AT[name] for name in Facts.__dataclass_fields__]
 _PLAN, _FAMILY, _OWN, _DAY = _AT["plan"], _AT["family"], _AT["plan_days"], _AT["day"]
@@ -81,6 +85,8 @@ class Scorer:
         Level and slope that fit the heuristic's log odds to the labels.
     spend_level
         Of `value.unscaled_spend`.
+    silence_signals, closure_signals
+        What signals add to each.
     """
 
     steps: Steps
@@ -91,6 +97,8 @@ class Scorer:
     warm: bool
     fit: tuple[float, float] = AS_IT_IS
     spend_level: float = 1.0
+    silence_signals: Learned = NO_SIGNALS
+    closure_signals: Learned = NO_SIGNALS
 
     def predict(self, features: Floats) -> Floats:
         """Return (n,) probabilities of silence over the horizon for (n, F) features."""
@@ -114,11 +122,13 @@ class Scorer:
         facts, length = _facts(features), self.steps.length
         base = self.silence.intercept + _sum(self.silence, 0, still(MANY, facts))
         plans = self._plan_effects(features, facts)
+        signalled = Signalled.of(features, length)
         total = np.zeros(len(features))
         for ahead in self._starts():
             odds = base + _sum(self.silence, STILL, moving(MANY, facts, self.steps, ahead, length))
             odds += self.seasons[seasons(features[:, _DAY] + (ahead + length / 2.0))]
             plans.add_to(odds, ahead)
+            signalled.add_to(odds, self.silence_signals, ahead)
             total -= np.log(1.0 + np.exp(-odds))
         return _clipped(np.exp(total))
 
@@ -137,10 +147,13 @@ class Scorer:
 
     def _closed(self, features: Floats) -> Floats:
         facts, length = _facts(features), self.steps.length
-        base = self.closure.intercept + _sum(self.closure, 0, still(MANY, facts))
+        base = np.full(len(features), self.closure.intercept)
+        base += _sum(self.closure, 0, still(MANY, facts))
+        signalled = Signalled.of(features, length)
         stays = np.zeros(len(features))
         for ahead in self._starts():
             odds = base + _sum(self.closure, STILL, moving(MANY, facts, self.steps, ahead, length))
+            signalled.add_to(odds, self.closure_signals, ahead)
             stays -= np.log(1.0 + np.exp(odds))
         return _clipped(1.0 - np.exp(stays))
 
@@ -170,6 +183,9 @@ class Scorer:
         values = still(MANY, facts) + moving(MANY, facts, self.steps, 0.0, length)
         for j, value in enumerate(values):
             found[:, j] = self.silence.share(j, value)
+        signalled = Signalled.of(features, length)
+        for j, share in enumerate(signalled.shares(self.silence_signals, 0.0), len(INPUTS)):
+            found[signalled.which, j] = share
         self._plan_effects(features, facts).add_to(found[:, -2], 0.0)
         found[:, -1] = self.seasons[seasons(features[:, _DAY] + length / 2.0)]
         return found
@@ -227,6 +243,8 @@ class ChurnModel:
         self._plans = Plans(chosen.cells)
         self._seasons = Seasons()
         self._spend = SpendLevel()
+        self._silence_signals = Effects()
+        self._closure_signals = Effects()
         self._first_day = math.inf  # of the first label's snapshot
         self._last_day = -math.inf  # of the newest one's
         self._pace = 0.0  # labels within a horizon, discounted
@@ -267,10 +285,10 @@ class ChurnModel:
         self._keep_pace(day)
         derived = inputs(facts, self.steps)
         scaled = self._scaler.learn(derived)
-        place = self._place(values, facts)
-        learned = self._learn_silence(scaled, silent, day, place, active=facts.visits > 0)
+        place, found = self._place(values, facts), present(values, self.steps.length)
+        learned = self._learn_silence(scaled, silent, day, place, found, active=facts.visits > 0)
         prior_loss = self._learn_heuristic(derived[PRIOR], silent)
-        self._closure.learn(scaled, closed, 0.0, self._pace)
+        self._learn_closure(scaled, closed, found)
         self.labels += 1
         return learned if warm else prior_loss
 
@@ -290,23 +308,42 @@ class ChurnModel:
         self._spend.learn(float(expected[0]), realised, float(x[_DAY]))
 
     def _learn_silence(
-        self, scaled: dict[str, float], y: int, day: float, place: Place | None, *, active: bool
+        self,
+        scaled: dict[str, float],
+        y: int,
+        day: float,
+        place: Place | None,
+        found: Present,
+        *,
+        active: bool,
     ) -> float:
         middle = day + self.steps.length / 2.0
         offset = self._seasons.effect(middle)
         offset += self._plans.effect(place) if place else 0.0
-        p = _sigmoid(self._silence.log_odds(scaled) + offset)
+        added = self._silence_signals.log_odds(found)
+        odds = self._silence.log_odds(scaled) + offset
+        offset += added
+        p = _sigmoid(odds + added)
         loss = log_loss(p, y)
         self._loss = MEMORY * self._loss + loss
         self._silence.learn(scaled, y, offset, self._pace)
         information = max(p * (1 - p), _LEAST_INFORMATION)
         if place:
             self._plans.learn(place, p - y, information)
+        if self._silence_signals.concerns(found):
+            self._silence_signals.learn(found, odds, y)
         # Whoever has not come yet says nothing of when people come; where a stream begins with
         # prospects, they would make a season of it, which is back a year later.
         if self.chosen.seasons and active and day > self._first_day + self.steps.horizon:
             self._seasons.learn(middle, p - y, information, self._pace)
         return loss
+
+    def _learn_closure(self, scaled: dict[str, float], y: int, found: Present) -> None:
+        """Learn whether the account was closed."""
+        offset = self._closure_signals.log_odds(found)
+        if self._closure_signals.concerns(found):
+            self._closure_signals.learn(found, self._closure.log_odds(scaled), y)
+        self._closure.learn(scaled, y, offset, self._pace)
 
     def _learn_heuristic(self, odds: float, y: int) -> float:
         p = _sigmoid(self._heuristic.log_odds(odds))
@@ -344,15 +381,24 @@ class ChurnModel:
             warm=self.warm,
             fit=(self._heuristic.level, self._heuristic.slope),
             spend_level=self._spend.value,
+            silence_signals=self._silence_signals.learned(),
+            closure_signals=self._closure_signals.learned() if self._tells else NO_SIGNALS,
         )
+
+    @property
+    def _tells(self) -> bool:
+        """Whether enough accounts were closed to tell who closes."""
+        return self._closure.positives >= MIN_CLOSED
 
     def _closure_now(self) -> Linear:
         """Return what is known of closing; a mere rate until some accounts were closed.
 
         Untrained, a logistic regression would say one half, where most bases never see any.
         """
-        few = self._closure.positives < MIN_CLOSED
-        return self._closure.level(self._scaler) if few else self._closure.linear(self._scaler)
+        if not self._tells:
+            return self._closure.level(self._scaler)
+        found = self._closure.linear(self._scaler)
+        return replace(found, intercept=found.intercept + self._closure_signals.level)
 
     def dump(self) -> dict[str, Any]:
         """Return everything needed to continue learning bit for bit, as JSON values."""
@@ -374,6 +420,8 @@ class ChurnModel:
             "plans": self._plans.dump(),
             "seasons": self._seasons.dump(),
             "spend_level": self._spend.dump(),
+            "silence_signals": self._silence_signals.dump(),
+            "closure_signals": self._closure_signals.dump(),
         }
 
     @classmethod
@@ -386,7 +434,9 @@ class ChurnModel:
             The state is of another format, version or set of features.
         """
         found = (state.get("format"), state.get("version"), state.get("features"))
-        if found != (FORMAT, VERSION, list(FEATURES)):
+        # Those of former builds came first, and of those behind them they knew nothing.
+        known = list(FEATURES[: len(state.get("features") or FEATURES)])
+        if found != (FORMAT, VERSION, known) or len(known) < _FORMERLY:
             msg = f"cannot load model state: format, version, features are {found}"
             raise ModelStateError(msg)
         # The first states of this version name no configuration: there was one only.
@@ -406,6 +456,8 @@ class ChurnModel:
             model._seasons.restore(state["seasons"])
         if "spend_level" in state:  # not in the first states of this version
             model._spend.restore(state["spend_level"])
+        model._silence_signals.restore(state.get("silence_signals", {}))
+        model._closure_signals.restore(state.get("closure_signals", {}))
         return model
 
 

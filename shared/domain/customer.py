@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.features import ACTIVITY_FIELDS, FEATURES, MICROS
+from shared.domain.features import ACTIVITY_FIELDS, MICROS, PACKED_FIELDS
 from shared.domain.identity import hash64s
 from shared.domain.ledger import Ledger
 from shared.domain.outputs import Profile
@@ -32,13 +32,12 @@ PENDING: Final = 4
 SNAPSHOT: Final = np.dtype(
     [
         ("at", "<i8"),
-        ("features", "<f4", (len(FEATURES),)),
+        *PACKED_FIELDS,
         ("predicted", "<f8"),
         ("heuristic", "<f4"),
         ("model", "<u4"),
-        ("active", "u1"),  # whether the customer came back within the horizon
-        ("step_active", "u1"),  # the same for the horizon's first step
-        ("closed", "u1"),  # labels.CLOSED_...: whether, and how soon, the account was closed
+        ("active", "u1"),  # labels.IN_...: whether, and how soon, the customer came back
+        ("closed", "u1"),  # the same for an account closed
         ("stepped", "u1"),  # whether the step's label has left
     ]
 )
@@ -70,7 +69,7 @@ ROW: Final = np.dtype(
     ]
 )
 
-_FORMAT: Final = 7
+_FORMAT: Final = 8
 _HEADER: Final = struct.Struct("<BHI")  # format, length of the row, and of the profile behind it
 _BASE: Final = ROW.itemsize - PENDING * SNAPSHOT.itemsize
 #: Size of a row, and the header of its value, by the number of snapshots in it.

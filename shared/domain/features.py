@@ -14,6 +14,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.domain.signs import SIGN_FIELDS, SIGNS, add_use, sign_columns
+
 Rows = NDArray[np.void]
 Floats = NDArray[np.float64]
 Millis = NDArray[np.int64]
@@ -42,6 +44,7 @@ ACTIVITY_FIELDS: Final[list[tuple[str, str]]] = [
     ("plan_at", "<i8"),  # epoch milliseconds UTC of when the customer joined the plan
     ("paused_s", "<u4"),  # epoch seconds UTC of when the account was paused last, 0 = never
     ("resumed_s", "<u4"),  # and of when that pause ended, 0 = not yet
+    *SIGN_FIELDS,
 ]
 
 #: Facts about a customer at one time, in the order of a feature vector's columns.
@@ -59,7 +62,20 @@ FEATURES: Final = (
     "family",  # code
     "plan_days",  # days of activity on this plan, first to now; 0 before any
     "day",  # days since 1970, UTC: the calendar
+    *SIGNS,  # last, so that a vector from before there were any is one without signs
 )
+
+#: How a snapshot keeps features: `COUNTS` in a byte each, the day not at all (its time tells it),
+#: the others as float32.
+COUNTS: Final = ("services", *SIGNS)
+_DAY: Final = FEATURES.index("day")
+_COUNTED: Final = [FEATURES.index(name) for name in COUNTS]
+_MEASURED: Final = [n for n in range(len(FEATURES)) if n != _DAY and n not in _COUNTED]
+PACKED_FIELDS: Final[list[tuple[str, str, tuple[int]]]] = [
+    ("facts", "<f4", (len(_MEASURED),)),
+    ("counts", "u1", (len(_COUNTED),)),
+]
+_FIRST_SIGN: Final = len(FEATURES) - len(SIGNS)
 
 _HALF_LIVES: Final = (("decay7", 7.0), ("decay30", 30.0), ("decay90", 90.0))
 #: A code is exact in float32.
@@ -89,6 +105,7 @@ def fold_activity(
     at: Millis,
     amount: NDArray[np.int64],
     services: NDArray[np.uint32] | int = 0,
+    quantity: Floats | float = 0.0,
 ) -> None:
     """Fold one activity into each row, in place.
 
@@ -102,6 +119,8 @@ def fold_activity(
         (n,) money in micro units, 0 for usage that is not charged.
     services
         (n,) bit of the service used, 0 for none.
+    quantity
+        (n,) how much of it was used.
 
     Notes
     -----
@@ -115,6 +134,7 @@ def fold_activity(
     _advance_days(rows, known, behind)
     for name, half_life in _HALF_LIVES:
         _decay_and_add(rows, name, half_life, behind, fresh)
+    add_use(rows, behind, np.asarray(quantity, np.float64))
     rows["visits"] += fresh
     rows["spend"] += amount
     rows["services"] |= np.asarray(services, np.uint32)
@@ -211,13 +231,36 @@ def feature_matrix(rows: Rows, now: Millis | int) -> Floats:
         np.where(rows["plan"] == 0, 0.0, np.maximum(now - begun, 0) / DAY_MS),
         np.broadcast_to(np.asarray(now) / DAY_MS, recency.shape),
     ]
-    return _stack(columns)
+    found = np.zeros((len(rows), len(FEATURES)), np.float32)
+    for j, column in enumerate(columns):
+        found[:, j] = column
+    _put_signs(found, rows, np.broadcast_to(np.asarray(now), rows.shape), recency)
+    return found.astype(np.float64)
+
+
+def _put_signs(found: NDArray[np.float32], rows: Rows, now: Millis, recency: Floats) -> None:
+    """Put the signs of those who have any into their columns, in place."""
+    which = np.flatnonzero(rows["signs"])
+    if len(which):
+        columns = sign_columns(rows[which], now[which], recency[which])
+        for j, column in enumerate(columns, _FIRST_SIGN):
+            found[which, j] = column
+
+
+def pack(features: Floats, into: Rows, place: Any) -> None:  # noqa: ANN401  # an index
+    """Put features (n, F) into a place of structured arrays with `PACKED_FIELDS`."""
+    into["facts"][place] = features[:, _MEASURED]
+    into["counts"][place] = features[:, _COUNTED]
+
+
+def unpack(packed: Rows) -> Floats:
+    """Return the features (n, F) of snapshots with `PACKED_FIELDS` and their time, ``at``."""
+    found = np.empty((len(packed), len(FEATURES)), np.float32)
+    found[:, _MEASURED] = packed["facts"]
+    found[:, _COUNTED] = packed["counts"]
+    found[:, _DAY] = packed["at"] / DAY_MS
+    return found.astype(np.float64)
 
 
 def _bits(words: NDArray[np.uint32]) -> Floats:
     return np.bitwise_count(words).astype(np.float64)
-
-
-def _stack(columns: list[Any]) -> Floats:
-    """Put columns side by side, rounded to float32 and widened again."""
-    return np.stack(columns, axis=1).astype(np.float32).astype(np.float64)

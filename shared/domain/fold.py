@@ -52,4 +52,4 @@ def _fold_activities(rows: Rows, events: Events, policy: Policy) -> None:
 
 def _fold_activity(rows: Rows, events: Events, policy: Policy) -> None:
     labels.mark(rows, events["at"], policy)
-    fold_activity(rows, events["at"], events["amount"], events["service"])
+    fold_activity(rows, events["at"], events["amount"], events["service"], events["quantity"])

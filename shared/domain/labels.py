@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from shared.domain import lifecycle
 from shared.domain.customer import PENDING, CustomerTable, Indices, Rows
 from shared.domain.emission import Step
-from shared.domain.features import FEATURES, MICROS, Floats, Millis, resting
+from shared.domain.features import FEATURES, MICROS, Floats, Millis, pack, resting, unpack
 from shared.domain.outputs import Example, Identity
 from shared.domain.policy import DAY_MS, SLOT_MS, SLOTS_A_DAY, Policy
 from shared.domain.scoring import Served
@@ -30,9 +30,9 @@ from shared.domain.wheel import Slots, next_daily, phase
 
 Mask = NDArray[np.bool_]
 
-#: How soon an account was closed after a snapshot, as bits.
-CLOSED_IN_HORIZON: Final = 1
-CLOSED_IN_STEP: Final = 2
+#: How soon after a snapshot something happened, as bits.
+IN_HORIZON: Final = 1
+IN_STEP: Final = 2
 
 _FAR_OFF: Final = np.iinfo(np.int64).max // 2
 
@@ -45,17 +45,19 @@ def mark(rows: Rows, at: Millis, policy: Policy) -> None:
     """Mark pending snapshots whose horizon this activity (n,) falls into, in place."""
     if not rows["pending"].any():
         return
-    rows["snapshots"]["active"] |= _within(rows, at, policy.horizon_ms)
-    rows["snapshots"]["step_active"] |= _within(rows, at, policy.step_ms)
+    rows["snapshots"]["active"] |= _how_soon(rows, at, policy)
 
 
 def mark_closed(rows: Rows, at: int, policy: Policy) -> None:
     """Mark pending snapshots whose horizon the end of an account falls into, in place."""
-    when = np.full(len(rows), at)
-    rows["snapshots"]["closed"] |= _within(rows, when, policy.horizon_ms) * np.uint8(
-        CLOSED_IN_HORIZON
-    )
-    rows["snapshots"]["closed"] |= _within(rows, when, policy.step_ms) * np.uint8(CLOSED_IN_STEP)
+    rows["snapshots"]["closed"] |= _how_soon(rows, np.full(len(rows), at), policy)
+
+
+def _how_soon(rows: Rows, at: Millis, policy: Policy) -> NDArray[np.uint8]:
+    """Return the bits (n, PENDING) of how soon after each pending snapshot ``at`` is."""
+    found = _within(rows, at, policy.horizon_ms) * np.uint8(IN_HORIZON)
+    found |= _within(rows, at, policy.step_ms) * np.uint8(IN_STEP)
+    return found
 
 
 def _within(rows: Rows, at: Millis, window: int) -> Mask:
@@ -139,10 +141,10 @@ def _emit(  # noqa: PLR0917  # one call for each kind of example
     policy: Policy,
 ) -> None:
     """Emit examples; ``measures`` are the spend and the market of each, where it is measured."""
-    plain = zip(ripe, step.now[which].tolist(), measures, strict=False)
+    plain = zip(ripe, unpack(ripe).tolist(), step.now[which].tolist(), measures, strict=False)
     makes = [
-        partial(make, snapshot, now, spent, market, horizon=policy.horizon_ms)
-        for snapshot, now, (spent, market) in plain
+        partial(make, snapshot, features, now, spent, market, horizon=policy.horizon_ms)
+        for snapshot, features, now, (spent, market) in plain
     ]
     step.emit(order, which, makes)
 
@@ -155,11 +157,11 @@ def _spent(
     What was spent before it is in its features. Spend is looked at a grace after the horizon's
     end; the horizon's share of that time is taken for its share of the money.
     """
-    features = snapshots["features"].astype(np.float64)
+    features = unpack(snapshots)
     before = features[:, _MEAN_SPEND] * features[:, _VISITS]
     share = policy.horizon_ms / (now - snapshots["at"])
     spent = np.maximum(spend / MICROS - before, 0.0) * share
-    return np.where(snapshots["active"], spent, 0.0)
+    return np.where(snapshots["active"] & IN_HORIZON, spent, 0.0)
 
 
 def _ripe(step: Step, policy: Policy) -> Indices:
@@ -192,35 +194,48 @@ def _drop_oldest(rows: Rows) -> NDArray[np.void]:
 
 
 def _measured(
-    snapshot: np.void, now: int, spent: float, market: str, origin: Identity, *, horizon: int
+    snapshot: np.void,
+    features: list[float],
+    now: int,
+    spent: float,
+    market: str,
+    origin: Identity,
+    *,
+    horizon: int,
 ) -> Example:
     """Return what the prediction is measured by."""
     return msgspec.structs.replace(
-        _learned(snapshot, now, spent, market, origin, horizon=horizon),
-        silent=not snapshot["active"],
-        closed=bool(snapshot["closed"] & CLOSED_IN_HORIZON),
+        _learned(snapshot, features, now, spent, market, origin, horizon=horizon),
+        silent=not snapshot["active"] & IN_HORIZON,
+        closed=bool(snapshot["closed"] & IN_HORIZON),
         learned=False,
         measured=True,
     )
 
 
 def _learned(
-    snapshot: np.void, now: int, spent: float, market: str, origin: Identity, *, horizon: int
+    snapshot: np.void,
+    features: list[float],
+    now: int,
+    spent: float,
+    market: str,
+    origin: Identity,
+    *,
+    horizon: int,
 ) -> Example:
     """Return what is learned from."""
-    features = snapshot["features"].tolist()
     recent = features[_RECENCY] <= 2 * horizon / DAY_MS and features[_VISITS] > 0
     return Example(
         origin=origin,
         at=int(snapshot["at"]),
         labelled_at=now,
         features=features,
-        silent=not snapshot["step_active"],
+        silent=not snapshot["active"] & IN_STEP,
         predicted=float(snapshot["predicted"]),
         heuristic=float(snapshot["heuristic"]),
         model=int(snapshot["model"]),
         recent=recent,
-        closed=bool(snapshot["closed"] & CLOSED_IN_STEP),
+        closed=bool(snapshot["closed"] & IN_STEP),
         learned=True,
         measured=False,
         spend=spent,
@@ -285,9 +300,10 @@ def _put(rows: Rows, at: Millis, features: Floats, model: Served) -> None:
     """
     here, place, snapshots = np.arange(len(rows)), rows["pending"], rows["snapshots"]
     snapshots["at"][here, place] = at
-    snapshots["features"][here, place] = features
+    pack(features, snapshots, (here, place))
     snapshots["predicted"][here, place] = model.scorer.predict(features)
     snapshots["heuristic"][here, place] = model.scorer.heuristic(features)
     snapshots["model"][here, place] = model.version
-    snapshots["active"][here, place] = snapshots["step_active"][here, place] = rows["last_at"] > at
+    ahead = rows["last_at"] > at
+    snapshots["active"][here, place] = ahead * np.uint8(IN_HORIZON | IN_STEP)
     rows["pending"] += 1

@@ -203,6 +203,22 @@ def pause(ledger: Ledger) -> tuple[int, int]:
     return began, ended
 
 
+def notice(ledger: Ledger) -> int:
+    """Return when notice was given, 0 where it was not or no longer holds."""
+    at = ledger.statuses.get(CODES["notice_given"], 0)
+    return at if at > _reopened(ledger) else 0
+
+
+def payments_failed(ledger: Ledger) -> int:
+    """Return how many payments failed since all was settled."""
+    return len(ledger.failed) + ledger.failed_before
+
+
+def overdue(ledger: Ledger) -> int:
+    """Return since when a bill is overdue, 0 where none is."""
+    return next(iter(ledger.overdue), 0)
+
+
 def plan(ledger: Ledger) -> tuple[str | None, int]:
     """Return the plan of the newest event that named one, and since when it is held."""
     if not ledger.plans:
@@ -224,7 +240,6 @@ def told(ledger: Ledger, now: int, since: int) -> Dealings:
 
     The ledger is used up: what it holds is passed on.
     """
-    notice = ledger.statuses.get(CODES["notice_given"])
     closed, closed_at = closing(ledger)
     paused_at, resumed_at = pause(ledger)
     return Dealings(
@@ -238,9 +253,9 @@ def told(ledger: Ledger, now: int, since: int) -> Dealings:
         complaints=ledger.complaints,
         complained_at=ledger.complained_at or None,
         rating=None if ledger.rating is None else ledger.rating[1],
-        payments_failed=len(ledger.failed) + ledger.failed_before,
-        overdue_since=next(iter(ledger.overdue), None),
-        notice_at=notice if notice and notice > _reopened(ledger) else None,
+        payments_failed=payments_failed(ledger),
+        overdue_since=overdue(ledger) or None,
+        notice_at=notice(ledger) or None,
         paused_at=paused_at if paused_at and not resumed_at and closed == OPEN else None,
         trial_at=ledger.statuses.get(CODES["trial_started"]),
         closed_at=closed_at or None,

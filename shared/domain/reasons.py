@@ -12,6 +12,7 @@ import numpy as np
 from shared.domain.churn import Scorer
 from shared.domain.features import FEATURES, Floats
 from shared.domain.outputs import Reason
+from shared.domain.signs import rating_of
 
 _IN_RHYTHM: Final = ("recency", "visits", "tenure")
 #: A row's features by name, and the customer's own rhythm in days.
@@ -38,6 +39,27 @@ def _silence(f: Any) -> str:  # noqa: ANN401  # of `_Facts`
     return f"silent {f.recency:.0f} days, usually back after {f.rhythm:.0f}"
 
 
+def _complained(f: Any) -> str:  # noqa: ANN401
+    often = "" if f.complaints == 1 else f"{_times(f.complaints)}, last "
+    return f"complained {often}{_days(f.complained - 1)} ago"
+
+
+def _overdue(f: Any) -> str:  # noqa: ANN401
+    return f"a bill overdue for {_days(f.overdue - 1)}"
+
+
+def _used(f: Any) -> str:  # noqa: ANN401
+    return f"uses {f.used - 1:.0f}% of the plan"
+
+
+def _times(count: float) -> str:
+    return {1: "once", 2: "twice"}.get(round(count), f"{count:.0f} times")
+
+
+def _days(count: float) -> str:
+    return "1 day" if count == 1 else f"{count:.0f} days"
+
+
 _TEXTS: Final[dict[str, Callable[[Any], str]]] = {
     "recency": lambda f: f"last active {f.recency:.0f} days ago",
     "visits": lambda f: f"active on {f.visits:.0f} days so far",
@@ -52,6 +74,17 @@ _TEXTS: Final[dict[str, Callable[[Any], str]]] = {
     "onboarding": lambda f: f"took {f.onboarding:.0f} days to become active",
     "services": lambda f: f"uses {f.services:.0f} services",
     "never_active": lambda f: "active before" if f.visits else "has not been active yet",
+    "complained": _complained,
+    "low_rating": lambda f: f"rated {round(rating_of(f.rating), 1):g} of 10",
+    "payments_failed": lambda f: f"payment failed {_times(f.payments_failed)}",
+    "overdue": _overdue,
+    "overdue_long": _overdue,
+    "notice": lambda _: "gave notice",
+    "notice_waits": lambda f: f"gave notice, ends in {_days(f.ends - 1)}",
+    "notice_ends": lambda f: f"gave notice, ends in {_days(f.ends - 1)}",
+    "contract_ends": lambda f: f"contract ends in {_days(f.ends - 1)}",
+    "near_limit": _used,
+    "unused": _used,
     "plan_calendar": lambda f: f"what is usual now on this plan, after {f.plan_days:.0f} days",
     "season": lambda _: "what is usual at this time of the year",
 }

@@ -15,17 +15,12 @@ are a lower bound of what is then used.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from shared.domain.outputs import Score
-
-#: A twelfth of a mean Gregorian year, in days.
-MONTH_DAYS: Final = 365.2425 / 12.0
-#: At or over this share of an allowance a plan is near its limit; at or under, it is unused.
-NEAR_LIMIT: Final = 0.9
-UNUSED: Final = 0.1
+from shared.domain.signs import MONTH_DAYS, NEAR_LIMIT, UNUSED
 
 Money = Annotated[float, Meta(ge=0, le=1e9)]
 Quantity = Annotated[float, Meta(ge=0, le=1e12)]

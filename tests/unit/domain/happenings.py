@@ -22,6 +22,7 @@ from tests.unit.domain.histories import (
     pin,
     purchase,
     record,
+    rfc3339,
     served,
     thresholds,
     tick,
@@ -50,7 +51,7 @@ happenings = st.builds(
     kind=st.sampled_from(
         ["purchase"] * 4
         + ["usage", "refund", "closed", "activated", "consent_given", "contact", "cost"]
-        + ["recharge", "rated", "complained", *STATUSES]
+        + ["recharge", "rated", "complained", "contract", *STATUSES]
         + [
             "tick",
             "model",
@@ -89,6 +90,14 @@ def to_event(one: Happening, at: int) -> Json:
         "complained": lambda: contact(who, at, name, outcome="complained", trigger_id=name),
         "refund": lambda: purchase(who, at, -1.1, name),
         "contact": lambda: contact(who, at, name),
+        "contract": lambda: account(
+            who,
+            at,
+            "plan_changed",
+            name,
+            plan_limit=one.number / 2,
+            contract_end=rfc3339(at + one.number * DAY_MS),
+        ),
         "cost": lambda: cost(who, at, 0.07, name),
         "tick": lambda: tick(at),
         "model": lambda: activation(at, one.number % 5),

@@ -145,7 +145,7 @@ def test_versions_are_those_that_are_activated() -> None:
 
 
 VOICE = service_bit("voice")
-USED = {"active": True, "service": VOICE, "noted": True}
+USED = {"active": True, "service": VOICE, "quantity": 1.0, "noted": True}
 BOUGHT = {"active": True, "bought": True}
 TOLD = {"told": True, "noted": True}
 
@@ -183,12 +183,12 @@ def view(event: Json) -> dict[str, object]:
             {**BOUGHT, "noted": True},
         ),
         (purchase("a", T0, 0.0, category="device"), {**BOUGHT}),
-        (usage("a", T0), {"active": True, "service": VOICE, "noted": True}),
+        (usage("a", T0, quantity=2.5), {**USED, "quantity": 2.5}),
         (
             usage("a", T0, amount=0.5),
             {"amount": 500_000, "margin": 200_000, **USED},
         ),
-        (usage("a", T0, initiated_by="system"), {"service": VOICE, "noted": True}),
+        (usage("a", T0, initiated_by="system"), {**USED, "active": False}),
         (account("a", T0, "opened", acquisition_cost=30), {"cost": 30_000_000, **TOLD}),
         (account("a", T0, "settled"), TOLD),
         (contact("a", T0), TOLD),
@@ -199,7 +199,7 @@ def view(event: Json) -> dict[str, object]:
 )
 def test_what_an_event_does_to_a_row(event: Json, expected: dict[str, object]) -> None:
     nothing = {
-        **dict.fromkeys(("amount", "margin", "cost", "service"), 0),
+        **dict.fromkeys(("amount", "margin", "cost", "service", "quantity"), 0),
         **dict.fromkeys(("active", "bought", "told", "noted"), False),
     }
     (identity,) = event_identities([("tests", event["id"])]).tolist()

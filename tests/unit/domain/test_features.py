@@ -21,6 +21,7 @@ from shared.domain.features import (
     resting,
     service_bit,
 )
+from shared.domain.signs import SIGNS
 
 T0 = 1_700_000_000_000
 WEEK = 7 * DAY_MS
@@ -167,6 +168,7 @@ def test_known_values() -> None:
             "family": float(row["family"][0]),
             "plan_days": 9.0,
             "day": now / DAY_MS,
+            **dict.fromkeys(SIGNS, 0.0),
         },
         rel=1e-6,
     )

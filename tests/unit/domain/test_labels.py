@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from shared.domain.customer import PENDING, ROW
 from shared.domain.identity import hash64
+from shared.domain.labels import IN_HORIZON, IN_STEP, measured_every
 from shared.domain.labels import mark as mark_snapshots
-from shared.domain.labels import measured_every
 from shared.domain.outputs import Example
 from shared.domain.partition import Partition
 from shared.domain.policy import DAY_MS, MINUTE_MS, SLOT_MS, SLOTS_A_DAY, Policy
@@ -321,7 +321,7 @@ def test_places_without_a_snapshot_are_left_alone() -> None:
     row["pending"] = 1
     row["snapshots"]["at"][0, 0] = DAY_MS
     mark_snapshots(row, np.array([2 * DAY_MS]), POLICY)
-    assert row["snapshots"]["active"].tolist() == [[1, 0, 0, 0]]
+    assert row["snapshots"]["active"].tolist() == [[IN_HORIZON | IN_STEP, 0, 0, 0]]
 
 
 def test_identities_are_unique_over_all_outputs() -> None:

@@ -118,7 +118,9 @@ lives = st.sampled_from([2, 3, 12]).flatmap(
                 st.integers(0, 20 * 24).map(HOUR_MS.__mul__),
                 st.one_of(
                     st.sampled_from(["purchase", "purchase", "usage", "refund", "recharge"]),
-                    st.sampled_from(["cost", "contact", "complained", "rated", "consent_given"]),
+                    st.sampled_from(
+                        ["cost", "contact", "complained", "rated", "consent_given", "contract"]
+                    ),
                     st.sampled_from(["activated", "closed", *STATUSES]),
                 ),
             ),
@@ -151,10 +153,11 @@ def test_a_delay_of_up_to_a_day_changes_no_label_and_no_aggregate(
     for name in (
         "events", "revenue", "margin", "cost", "first_seen", "first_at", "last_at", "visits",
         "spend", "purchases", "recent_days", "services", "plan", "family", "plan_at", "closed",
-        "paused_s", "resumed_s",
+        "paused_s", "resumed_s", "signs", "complaints", "rating", "failed", "complained_d",
+        "overdue_d", "ends_s", "limit",
     ):  # fmt: skip
         assert left[name] == right[name], name
-    for name in ("decay7", "decay30", "decay90"):
+    for name in ("decay7", "decay30", "decay90", "used"):
         assert abs(left[name] - right[name]) <= 1e-9, name
     assert late.table.profile(0) == on_time.table.profile(0)
     assert_same_dealings(dealings_of(late, "a"), dealings_of(on_time, "a"))
