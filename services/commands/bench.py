@@ -45,15 +45,15 @@ def model(
     labels: Annotated[int, typer.Option(min=1_000, help="Labels to learn.")] = 50_000,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Learn labels and score a million customers on one core, without and with plans."""
+    """Learn labels and score a million customers on one core, without and with plans and signs."""
     from services.scorer.bench.model import bench_model
 
     with Console(stderr=True).status("measuring"):
-        measured = [bench_model(labels, plans) for plans in (0.0, 1.0)]
+        measured = [bench_model(labels, *shares) for shares in ((0.0,), (1.0,), (0.0, 1.0))]
     if as_json:
         typer.echo(msgspec.json.encode(measured))
         return
-    table = Table("CPU time", "no plans", "all on plans")
+    table = Table("CPU time", "no plans", "all on plans", "signs of all")
     for name, attribute in (
         ("us a label learned", "learned_us"),
         ("customers scored a second, in bulk", "customers_per_second"),

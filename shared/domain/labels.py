@@ -193,7 +193,7 @@ def _drop_oldest(rows: Rows) -> NDArray[np.void]:
     return oldest
 
 
-def _measured(
+def _measured(  # noqa: PLR0917  # as `_learned`
     snapshot: np.void,
     features: list[float],
     now: int,
@@ -213,7 +213,7 @@ def _measured(
     )
 
 
-def _learned(
+def _learned(  # noqa: PLR0917  # what `_emit` has of each
     snapshot: np.void,
     features: list[float],
     now: int,

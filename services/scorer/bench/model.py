@@ -18,6 +18,11 @@ _SCORED: Final = 1_000_000
 _FAMILIES: Final = 10
 _DAY_MS: Final = 86_400_000
 _T0_DAY: Final = 19_000
+#: What signs are drawn up to: a few complaints and debts, contracts and limits of all.
+_MOST_SIGNS: Final = {
+    "complaints": 2, "complained": 90, "rating": 251, "payments_failed": 2, "overdue": 40,
+    "notice": 2, "ends": 90, "used": 150,
+}  # fmt: skip
 
 
 class ModelCost(Struct, frozen=True):
@@ -27,6 +32,8 @@ class ModelCost(Struct, frozen=True):
     ----------
     plans
         Share of customers that are on a plan: those cost more.
+    signs
+        Share of customers of whom there are signs of leaving: so do those.
     labels
         Learned, each with all that the trainer does of it: metrics, drift, spend, the model.
     learned_us, customers_per_second
@@ -37,6 +44,7 @@ class ModelCost(Struct, frozen=True):
     """
 
     plans: float
+    signs: float
     labels: int
     learned_us: float
     customers_per_second: float
@@ -44,11 +52,11 @@ class ModelCost(Struct, frozen=True):
     snapshot_bytes: int
 
 
-def bench_model(labels: int, plans: float) -> ModelCost:
+def bench_model(labels: int, plans: float, signs: float = 0.0) -> ModelCost:
     """Learn labels one by one, then score a million silent customers at once."""
     draw = np.random.default_rng(0)
     learner = Learner()
-    features = _features(draw, labels, plans)
+    features = _features(draw, labels, plans, signs)
     silent = draw.random(labels) < 1.0 / (1.0 + np.exp(-(features[:, 0] - 20.0) / 10.0))
     examples = [
         _example(n, values, came)
@@ -58,13 +66,14 @@ def bench_model(labels: int, plans: float) -> ModelCost:
     for example in examples:
         learner._learn(example)  # noqa: SLF001  # without the order of several partitions' logs
     learned = time.process_time() - began
-    scorer, base = learner.model.scorer(), _features(draw, _SCORED, plans)
+    scorer, base = learner.model.scorer(), _features(draw, _SCORED, plans, signs)
     scorer.predict(base[:10_000])
     began = time.process_time()
     scorer.predict(base)
     scored = time.process_time() - began
     return ModelCost(
         plans=plans,
+        signs=signs,
         labels=labels,
         learned_us=1e6 * learned / labels,
         customers_per_second=_SCORED / scored,
@@ -73,7 +82,9 @@ def bench_model(labels: int, plans: float) -> ModelCost:
     )
 
 
-def _features(draw: np.random.Generator, count: int, plans: float) -> NDArray[np.float64]:
+def _features(
+    draw: np.random.Generator, count: int, plans: float, signs: float
+) -> NDArray[np.float64]:
     """Return (count, F) facts about customers who buy about once in ten days."""
     found = {
         "recency": draw.exponential(20.0, count),
@@ -90,6 +101,9 @@ def _features(draw: np.random.Generator, count: int, plans: float) -> NDArray[np
         "day": _T0_DAY + np.arange(count) * (365.0 / count),
     }
     found["plan"] = found["family"]
+    some = np.random.default_rng(1).random(count) < signs
+    for name, most in _MOST_SIGNS.items():
+        found[name] = np.where(some, draw.integers(0, most, count), 0) if signs else np.zeros(count)
     return np.column_stack([np.asarray(found[name], np.float64) for name in FEATURES])
 
 
