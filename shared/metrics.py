@@ -206,6 +206,13 @@ MODEL_MARKET_LOG_LOSS: Final = Gauge(
 MODEL_MARKET_ECE: Final = Gauge(
     "tenure_model_market_calibration_error_ratio", "Prequential ECE in a market", ["market"]
 )
+#: The challenger's log loss less the champion's; by `bound`: estimate, low, high.
+MODEL_CHALLENGER: Final = Gauge(
+    "tenure_model_challenger_difference_nats", "Log loss beyond the champion's", ["bound"]
+)
+MODEL_PROMOTIONS: Final = Gauge(
+    "tenure_model_promotions", "Challengers that took the champion's place"
+)
 #: By ADWIN on the squared error; whoever takes over training goes on counting.
 MODEL_DRIFTS: Final = Gauge("tenure_model_drifts", "Times that served predictions got worse")
 

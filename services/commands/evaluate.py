@@ -17,7 +17,7 @@ from rich.table import Table
 
 from services.evaluate.anchors import Anchors, check_batch_models
 from services.evaluate.predictions import write_predictions
-from services.evaluate.report import Cut, Figures, Report, Target, build_report
+from services.evaluate.report import Challenger, Cut, Figures, Report, Target, build_report
 from services.evaluate.service import Evaluated, EvaluationError, Span, evaluate, moment
 from shared.adapters.event_files import Bad, Good, read_events
 from shared.adapters.event_spool import EventSpool
@@ -234,6 +234,7 @@ def _print(report: Report) -> None:
             f"Predictions got worse by {moment(drift.at)[:10]}: squared error {drift.before:.3f} "
             f"before, {drift.after:.3f} then"
         )
+    console.print(_challenger(report.challenger))
     if isinstance(report.cut, Cut) and report.cut.spend is not None:
         spend = report.cut.spend
         console.print(
@@ -251,6 +252,23 @@ def _print(report: Report) -> None:
             f"{visits.realised:,.0f} came; Spearman {_three(visits.spearman)}, "
             f"off by {_three(visits.mean_error)} days a customer"
         )
+
+
+def _challenger(found: Challenger) -> str:
+    """Say what the challenger would have reached, and what the comparison came to."""
+    compared = found.comparison
+    figures = (found.shadow.auc, found.shadow.log_loss, found.shadow.ece)
+    auc, loss, ece = map(_three, figures)
+    said = [f"In the shadow: AUC {auc}, log loss {loss}, ECE {ece} (now {found.challenger})"]
+    if compared["compared_horizons"]:
+        mean, low, high = (
+            f"{compared[each]:+.4f}" for each in ("difference", "difference_low", "difference_high")
+        )
+        horizons = f"{compared['compared_horizons']:.0f} horizons"
+        said.append(f"Its log loss less the champion's by {horizons}: {mean} ({low} to {high})")
+    promoted = "Promoted to champion on"
+    said += [f"{promoted} {moment(one.at)[:10]}: {one.configuration}" for one in found.promotions]
+    return "\n".join(said)
 
 
 def _table(title: str, target: Target) -> Table:

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.commands.scorer_status import ScorerUnreachableError, partitions_of
+from shared.domain.configuration import Configuration
 from shared.domain.errors import TenureError
 from shared.domain.evaluation import Prequential
 from shared.domain.learner import Snapshot
@@ -47,14 +48,15 @@ def list_models(*, url: Url = None, as_json: AsJson = False) -> None:
         typer.echo(msgspec.json.encode({"versions": versions, "in_use": in_use}).decode())
         return
     table = Table(
-        "version", "labels until", "labels", "AUC", "log loss", "ECE", "served by", box=None
-    )
+        "version", "labels until", "labels", "AUC", "log loss", "ECE", "challenger", "served by",
+        box=None,
+    )  # fmt: skip
     for each in snapshots.values():
         found = _summary(each)
         figures = [f"{found[name]:.3f}" for name in ("auc", "log_loss", "ece")]
-        table.add_row(
-            str(each.version), found["at"], f"{each.labels:,}", *figures, _use(each.version, in_use)
-        )
+        shadow = _against(found["challenger"]) + (" promoted" if _promoted(each) else "")
+        use = _use(each.version, in_use)
+        table.add_row(str(each.version), found["at"], f"{each.labels:,}", *figures, shadow, use)
     Console().print(table)
     for line in _remarks(snapshots, in_use):
         typer.echo(line)
@@ -72,7 +74,7 @@ def show(version: Version, *, as_json: AsJson = False) -> None:
         typer.echo(msgspec.json.encode(found).decode())
         return
     table = Table("what", "", box=None, show_header=False)
-    for name, value in found.items():
+    for name, value in (found | found["challenger"]).items():
         if not isinstance(value, list | dict):
             table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
     Console().print(table)
@@ -170,7 +172,33 @@ def _summary(snapshot: Snapshot) -> dict[str, Any]:
         "at": f"{at:%Y-%m-%d %H:%M}",
         "labels": snapshot.labels,
         **_metrics(snapshot).recent().report(),
+        "configuration": _configuration(snapshot.model),
+        "challenger": {
+            "challenger": _configuration(snapshot.challenger),
+            **snapshot.comparison.report(),
+            "promotions": len(snapshot.promotions),
+        },
     }
+
+
+def _configuration(model: dict[str, Any]) -> str | None:
+    """Return how a dumped model learns; None where there is none, as in the first snapshots."""
+    return str(Configuration(**model.get("configuration", {}))) if model else None
+
+
+def _against(comparison: dict[str, Any]) -> str:
+    """Return the challenger's log loss less the champion's, with its interval."""
+    if not comparison["compared_horizons"]:
+        return "-"
+    estimate, low, high = (
+        comparison[each] for each in ("difference", "difference_low", "difference_high")
+    )
+    return f"{estimate:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+def _promoted(snapshot: Snapshot) -> bool:
+    """Tell whether it is the first version of a challenger that took the champion's place."""
+    return any(each.version == snapshot.version for each in snapshot.promotions)
 
 
 def _in_use(url: str | None) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from services.evaluate.anchors import Said
 from services.evaluate.service import AtCut, Evaluated, moment
 from shared.domain import accuracy
 from shared.domain.accuracy import Accuracy, Bin, Floats, Mask
+from shared.domain.challenger import Promotion
 from shared.domain.drift import Drift
 from shared.domain.forecasts import Base, Forecast, Labels, Outcome
 from shared.domain.policy import DAY_MS
@@ -122,6 +123,29 @@ class Cut(Target, frozen=True, kw_only=True):
     visits: Visits | None = None
 
 
+class Challenger(Struct, frozen=True):
+    """What learned in the champion's shadow, and the comparison of the two at the end.
+
+    Attributes
+    ----------
+    champion, challenger
+        How each learns, at the end.
+    shadow
+        What was in the shadow at its time, on all labels; where nothing was, what was served.
+    comparison
+        `Comparison.report`: of the labels since the last one was decided.
+    promotions
+        When challengers took the champion's place.
+
+    """
+
+    champion: str
+    challenger: str
+    shadow: Figures
+    comparison: dict[str, float | None]
+    promotions: list[Promotion]
+
+
 class Report(Struct, frozen=True):
     """All of it. ``prequential`` and ``cut`` are of silence; ``drifts`` when it got worse."""
 
@@ -139,6 +163,7 @@ class Report(Struct, frozen=True):
     cut: Cut | None
     cut_closed: Target | None
     cut_churn: Target | None
+    challenger: Challenger
 
 
 def build_report(
@@ -172,6 +197,7 @@ def build_report(
         cut=_cut(cut, at_cut or {}) if cut else None,
         cut_closed=_target(*_at_cut(cut, pick["closed"]), {}) if cut else None,
         cut_churn=_target(*_at_cut(cut, pick["churn"]), {}) if cut else None,
+        challenger=_challenger(found),
     )
 
 
@@ -207,6 +233,17 @@ def _at_cut(cut: AtCut, pick: Pick) -> tuple[Floats, Mask, Mask]:
     if cut.outcome is None:
         return np.empty(0), np.empty(0, np.bool_), np.empty(0, np.bool_)
     return *pick(cut.base.forecast, cut.outcome), cut.base.recent
+
+
+def _challenger(found: Evaluated) -> Challenger:
+    labels, learner = found.labels, found.learner
+    return Challenger(
+        champion=str(learner.model.chosen),
+        challenger=str(learner.challenger.chosen),
+        shadow=Figures(**_plain(accuracy.accuracy(labels.challenger, labels.outcome.silent))),
+        comparison={name: _finite(each) for name, each in learner.comparison.report().items()},
+        promotions=learner.promotions,
+    )
 
 
 def _target(p: Floats, y: Mask, recent: Mask, anchors: Anchors) -> Target:

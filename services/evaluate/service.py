@@ -11,6 +11,7 @@ from shared.domain.backtest import Backtest
 from shared.domain.drift import Drift
 from shared.domain.errors import TenureError
 from shared.domain.forecasts import Base, Labels, Outcome
+from shared.domain.learner import Learner
 from shared.domain.policy import DAY_MS, Policy
 
 
@@ -90,6 +91,8 @@ class Evaluated:
         Snapshots that found no place, since a customer holds few at a time.
     drifts
         When served predictions got worse.
+    learner
+        What it knew at the end.
 
     """
 
@@ -100,6 +103,7 @@ class Evaluated:
     skipped: int
     labels: Labels
     drifts: list[Drift]
+    learner: Learner
     cut: AtCut | None
 
 
@@ -138,6 +142,7 @@ def evaluate(
         skipped=backtest.counts.snapshots_skipped,
         labels=backtest.labels(),
         drifts=backtest.learner.drifts,
+        learner=backtest.learner,
         cut=run.found,
     )
 

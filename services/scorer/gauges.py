@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import time
 
+from msgspec.structs import astuple
+
 from services.scorer.service import Scorer
 from services.scorer.trainer import Trainer
 from services.scorer.worker import PartitionWorker
 from shared import metrics
+from shared.domain.challenger import Interval
 from shared.domain.learner import Learner
 from shared.domain.lifecycle import STAGES
 from shared.domain.markets import Markets
@@ -25,6 +28,8 @@ _OF_THE_MODEL = (
     metrics.MODEL_DRIFTS,
     metrics.MODEL_DISCOUNTED_LOSS.labels("learner"),
     metrics.MODEL_DISCOUNTED_LOSS.labels("heuristic"),
+    metrics.MODEL_PROMOTIONS,
+    *(metrics.MODEL_CHALLENGER.labels(each) for each in Interval.__struct_fields__),
 )
 _OF_MARKETS = (
     metrics.MODEL_MARKET_AUC,
@@ -80,6 +85,8 @@ def _model(learner: Learner) -> None:
             _since(min(learner.watermarks.values(), default=0)),
             learner.drift.found,
             *losses,
+            len(learner.promotions),
+            *astuple(learner.comparison.difference()),
         ),
         strict=True,
     ):

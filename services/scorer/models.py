@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from shared import topics
 from shared.adapters.kafka_connection import connection
 from shared.domain.churn import ChurnModel, ModelStateError
-from shared.domain.learner import Snapshot
+from shared.domain.learner import Snapshot, served
 from shared.domain.scoring import Served
 from shared.schemas.snapshots import SIGNATURE_HEADER, SnapshotError, decode_snapshot
 from shared.settings import Settings
@@ -108,6 +108,4 @@ class KafkaModels:
 
 
 def _served(snapshot: Snapshot | None) -> Served | None:
-    if snapshot is None:
-        return None
-    return Served(snapshot.version, ChurnModel.load(snapshot.model).scorer())
+    return None if snapshot is None else served(snapshot)

@@ -160,6 +160,9 @@ class Trainer:
         for drift in snapshot.drifts:
             log.warning("served predictions got worse", before=drift.before, after=drift.after)
             await producer.send(drifts, msgspec.json.encode(drift), key=MODEL.encode(), partition=0)
+        for promoted in snapshot.promotions[-1:]:
+            if promoted.version == snapshot.version:
+                log.info("challenger promoted", configuration=promoted.configuration)
         activation = _activation(snapshot)
         for partition in sorted(await producer.partitions_for(events)):
             await producer.send(events, activation, partition=partition)
@@ -176,6 +179,7 @@ class Trainer:
             "recent": learner.metrics.recent().report(),
             "recent_customers": learner.metrics_recent_customers.total.report(),
             "markets": learner.markets.report(),
+            "challenger": learner.comparison.report() | {"promotions": len(learner.promotions)},
             "reliability": learner.metrics.total.reliability(),
         }
 

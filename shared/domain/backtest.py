@@ -156,7 +156,7 @@ class Backtest:
         """
         training = Training(Watermark(_PARTITION, self.now), effects.examples)
         for at in self.learner.learn(self._partition.offset, training):
-            self._next = Served(self.learner.version, self.learner.model.scorer())
+            self._next = self.learner.served()
             self._measured.serve(self._next)
             self._activation = _activate(self._next.version, at)
 

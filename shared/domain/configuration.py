@@ -31,6 +31,14 @@ class Configuration:
     cells: float = 5.0
     seasons: bool = True
 
+    def __str__(self) -> str:
+        """Return it as people read it."""
+        seasons = "with" if self.seasons else "without"
+        return f"rate {self.rate:g}, level {self.level:g}, cells {self.cells:g}, {seasons} seasons"
+
 
 #: What a deployment begins with: the best over all data sets together.
 CHAMPION: Final = Configuration()
+#: What learns beside it in the shadow: the best on each of several data sets, and unlike it in most
+#: respects (docs/model.md, "Champion and challenger").
+CHALLENGER: Final = Configuration(rate=1e-4, level=2.0, seasons=False)

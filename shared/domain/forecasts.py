@@ -93,6 +93,8 @@ class Labels:
         (n,) whether the customer was active within two horizons before ``at``.
     features
         (n, F) what the model saw at ``at``.
+    challenger
+        (n,) probability of silence by the challenger, where there was none by the model itself.
 
     """
 
@@ -104,6 +106,7 @@ class Labels:
     heuristic: Floats
     recent: Mask
     features: Floats
+    challenger: Floats
 
     def where(self, which: Mask | Indices) -> Labels:
         """Return some of the labels."""
@@ -116,6 +119,7 @@ class Labels:
             heuristic=self.heuristic[which],
             recent=self.recent[which],
             features=self.features[which],
+            challenger=self.challenger[which],
         )
 
 

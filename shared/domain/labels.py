@@ -224,6 +224,7 @@ def _learned(  # noqa: PLR0917  # what `_emit` has of each
     horizon: int,
 ) -> Example:
     """Return what is learned from."""
+    shadow = float(snapshot["challenger"])
     recent = features[_RECENCY] <= 2 * horizon / DAY_MS and features[_VISITS] > 0
     return Example(
         origin=origin,
@@ -233,6 +234,7 @@ def _learned(  # noqa: PLR0917  # what `_emit` has of each
         silent=not snapshot["active"] & IN_STEP,
         predicted=float(snapshot["predicted"]),
         heuristic=float(snapshot["heuristic"]),
+        challenger=shadow or None,
         model=int(snapshot["model"]),
         recent=recent,
         closed=bool(snapshot["closed"] & IN_STEP),
@@ -303,6 +305,8 @@ def _put(rows: Rows, at: Millis, features: Floats, model: Served) -> None:
     pack(features, snapshots, (here, place))
     snapshots["predicted"][here, place] = model.scorer.predict(features)
     snapshots["heuristic"][here, place] = model.scorer.heuristic(features)
+    shadow = model.challenger
+    snapshots["challenger"][here, place] = shadow.predict(features) if shadow else 0.0
     snapshots["model"][here, place] = model.version
     ahead = rows["last_at"] > at
     snapshots["active"][here, place] = ahead * np.uint8(IN_HORIZON | IN_STEP)

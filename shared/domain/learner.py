@@ -12,13 +12,17 @@ from heapq import heappop, heappush
 from typing import Any, Final
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
+from shared.domain.challenger import Comparison, Promotion
 from shared.domain.churn import HORIZON_DAYS, ChurnModel
+from shared.domain.configuration import CHALLENGER
 from shared.domain.drift import Drift, DriftDetector
 from shared.domain.evaluation import Prequential
 from shared.domain.markets import Markets
 from shared.domain.outputs import Example, Identity, Training
+from shared.domain.scoring import Served
 
 #: Labels between two snapshots of a model, unless a day of labels brings more.
 _STEP: Final = 100
@@ -56,6 +60,10 @@ class Snapshot(Struct, frozen=True):
         What it found since the snapshot before.
     markets
         Dump of the metrics by market.
+    challenger
+        Dump of the `ChurnModel` that learns beside it.
+    comparison, promotions
+        Of the two, and which challengers took the champion's place so far.
 
     """
 
@@ -72,6 +80,15 @@ class Snapshot(Struct, frozen=True):
     drift: dict[str, Any] = {}  # not in the first snapshots
     drifts: list[Drift] = []
     markets: dict[str, Any] = {}  # likewise
+    challenger: dict[str, Any] = {}  # likewise
+    comparison: Comparison = field(default_factory=Comparison)
+    promotions: list[Promotion] = []
+
+
+def served(snapshot: Snapshot) -> Served:
+    """Return a snapshot as it is used for scoring."""
+    challenger = ChurnModel.load(snapshot.challenger).scorer() if snapshot.challenger else None
+    return Served(snapshot.version, ChurnModel.load(snapshot.model).scorer(), challenger)
 
 
 class Learner:
@@ -84,6 +101,10 @@ class Learner:
 
     Attributes
     ----------
+    model, challenger
+        The champion, which is served, and what learns the same labels in its shadow.
+    comparison, promotions
+        Of the two; how often they changed places.
     published_at
         Label time of the last example in the newest snapshot; 0 before the first.
     drift, drifts
@@ -97,6 +118,9 @@ class Learner:
 
     def __init__(self, horizon_days: float = HORIZON_DAYS) -> None:
         self.model = ChurnModel(horizon_days)
+        self.challenger = ChurnModel(horizon_days, CHALLENGER)
+        self.comparison = Comparison()
+        self.promotions: list[Promotion] = []
         self.metrics = Prequential()
         self.metrics_recent_customers = Prequential()
         self.markets = Markets()
@@ -115,6 +139,14 @@ class Learner:
         """Continue from a snapshot; feed it the log from ``snapshot.resume`` on."""
         learner = cls()
         learner.model = ChurnModel.load(snapshot.model)
+        # The first snapshots have no challenger: it sets out from what the champion knows.
+        learner.challenger = (
+            ChurnModel.load(snapshot.challenger)
+            if snapshot.challenger
+            else ChurnModel.load(snapshot.model, CHALLENGER)
+        )
+        learner.comparison = replace(snapshot.comparison)
+        learner.promotions = list(snapshot.promotions)
         learner.metrics = Prequential.load(snapshot.metrics)
         learner.metrics_recent_customers = Prequential.load(snapshot.metrics_recent_customers)
         learner.markets = Markets.load(snapshot.markets)
@@ -190,9 +222,13 @@ class Learner:
             self.metrics_recent_customers.update(example.predicted, example.silent)
         features = np.array(example.features)
         if example.measured:
-            self.model.learn_spend(features, example.predicted, example.spend)
+            champion, challenger = self.comparison.said(example)
+            self.model.learn_spend(features, champion, example.spend)
+            self.challenger.learn_spend(features, challenger, example.spend)
+            self._compare(example)
         if example.learned:
             self.model.learn(features, int(example.silent), int(example.closed))
+            self.challenger.learn(features, int(example.silent), int(example.closed))
 
     def _measure(self, example: Example) -> None:
         self.metrics.update(example.predicted, example.silent)
@@ -200,6 +236,25 @@ class Learner:
         found = self.drift.update(example.predicted, example.silent, example.labelled_at)
         if found is not None:
             self.drifts.append(found)
+
+    def _compare(self, example: Example) -> None:
+        """Look whether one is better with confidence; a challenger that is changes places."""
+        if not self.comparison.take(example, self.model.steps.horizon):
+            return
+        found = self.comparison.difference()
+        if found.low > 0.0:
+            self.comparison = self.comparison.next(self.comparison.since)
+        elif found.high < 0.0:
+            self.model, self.challenger = self.challenger, self.model
+            labels, version = self.comparison.labels, self.version + 1
+            self.promotions.append(
+                Promotion(example.labelled_at, version, labels, str(self.model.chosen), found)
+            )
+            self.comparison = self.comparison.next(version)
+
+    def served(self) -> Served:
+        """Return what the newest version serves."""
+        return Served(self.version, self.model.scorer(), self.challenger.scorer())
 
     def _is_due(self, labelled_at: int) -> bool:
         fresh = self.model.labels - self._published_labels
@@ -222,4 +277,7 @@ class Learner:
             drift=self.drift.dump(),
             drifts=drifts,
             markets=self.markets.dump(),
+            challenger=self.challenger.dump(),
+            comparison=replace(self.comparison),
+            promotions=list(self.promotions),
         )

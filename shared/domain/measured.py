@@ -27,6 +27,7 @@ _ROW: Final = np.dtype(
         ("p_silent", "<f8"),
         ("p_closed", "<f8"),
         ("heuristic", "<f8"),
+        ("challenger", "<f8"),
         ("recent", "?"),
         ("expected_spend", "<f8"),
         ("spend", "<f8"),
@@ -85,14 +86,16 @@ class Measured:
             heuristic=found["heuristic"],
             recent=found["recent"],
             features=found["features"].astype(np.float64),
+            challenger=found["challenger"],
         )
 
 
 def _row(example: Example, customer: int) -> tuple[object, ...]:
     """Return what an example tells itself, in the order of `_ROW`."""
+    shadow = example.predicted if example.challenger is None else example.challenger
     return (
         customer, example.at, example.labelled_at, example.silent, example.closed,
-        example.predicted, 0.0, example.heuristic, example.recent, 0.0, example.spend,
+        example.predicted, 0.0, example.heuristic, shadow, example.recent, 0.0, example.spend,
         example.features,
     )  # fmt: skip
 

@@ -249,6 +249,8 @@ class Example(Struct, frozen=True, gc=False):
         The fallback's probability at ``at``.
     model
         Version of the model that predicted.
+    challenger
+        The probability that this version's challenger gave at ``at``, if it had one.
     recent
         Whether the customer was active within two horizons before ``at``.
     closed
@@ -276,6 +278,7 @@ class Example(Struct, frozen=True, gc=False):
     measured: bool = True
     spend: float = 0.0
     market: str = ""
+    challenger: float | None = None
 
 
 class Watermark(Struct, frozen=True):

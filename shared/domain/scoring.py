@@ -39,10 +39,18 @@ _SCORED: Final = (
 
 
 class Served(Struct, frozen=True):
-    """A model as it is used for scoring; version 0 is the heuristic of a cold start."""
+    """A model as it is used for scoring; version 0 is the heuristic of a cold start.
+
+    Attributes
+    ----------
+    challenger
+        What says in the shadow what it would have served; version 0 has none.
+
+    """
 
     version: int
     scorer: Scorer
+    challenger: Scorer | None = None
 
 
 def cold_model(horizon_days: float = HORIZON_DAYS) -> Served:

@@ -14,11 +14,11 @@ from services.scorer.ports import Restored
 from services.scorer.records import moved_from
 from services.scorer.state_store import KafkaStateStore
 from shared import topics
+from shared.domain import learner
 from shared.domain.batch import Record
 from shared.domain.campaign_fold import Fold
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaign_state import Batch, Lease, Rules
-from shared.domain.churn import ChurnModel
 from shared.domain.learner import Snapshot
 from shared.domain.outputs import Score
 from shared.domain.scoring import Served
@@ -40,10 +40,7 @@ def published(records: Iterable[ConsumerRecord], cluster: Cluster) -> dict[int, 
 
 
 def served(snapshots: Mapping[int, Snapshot]) -> dict[int, Served]:
-    return {
-        version: Served(version, ChurnModel.load(one.model).scorer())
-        for version, one in snapshots.items()
-    }
+    return {version: learner.served(one) for version, one in snapshots.items()}
 
 
 def restored(cluster: Cluster) -> list[Restored]:

@@ -79,6 +79,31 @@ _MARKETS: Final = Section(
     ),
 )
 
+_CHALLENGER: Final = Section(
+    "Champion and challenger",
+    (
+        Panel(
+            "Challenger's log loss less the champion's",
+            "By horizons of labels; a challenger is promoted once the upper bound is below 0.",
+            "none",
+            (
+                Query(
+                    _of("challenger_difference_nats"),
+                    "{{bound}}",
+                    "labels of two horizons are measured on which both differ",
+                ),
+            ),
+            width=16,
+        ),
+        Panel(
+            "Promotions",
+            "Challengers that took the champion's place.",
+            "short",
+            (Query(_of("promotions"), "{{instance}}", _UNTIL),),
+        ),
+    ),
+)
+
 _TRAINING: Final = Section(
     "Training",
     (
@@ -126,5 +151,5 @@ MODEL: Final = Board(
     "tenure-model",
     "Tenure: churn model",
     "How good the predictions were that have been proved right or wrong by now.",
-    (_QUALITY, _MARKETS, _TRAINING),
+    (_QUALITY, _MARKETS, _CHALLENGER, _TRAINING),
 )

@@ -15,6 +15,9 @@ from services.commands.model import (
     _use,
     _wanted,
 )
+from shared.domain.challenger import Comparison, Promotion, bound
+from shared.domain.churn import ChurnModel
+from shared.domain.configuration import CHALLENGER, CHAMPION
 from shared.domain.evaluation import Prequential
 from shared.domain.events import ModelPinned, decode_event
 from shared.domain.markets import Markets
@@ -86,3 +89,35 @@ def test_a_version_is_shown_by_market(monkeypatch: pytest.MonkeyPatch) -> None:
         if "[red]" in line
     )
     assert line == ["[red]", "2", "0.500", "1.000", "0.105", "0.100"]
+
+
+def test_the_challenger_is_shown_with_what_is_known_of_the_difference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    comparison = Comparison(number=1, since=1, labels=10, champion=5.0, challenger=4.0)
+    comparison.horizons, comparison.total, comparison.squares = 4, -0.4, 0.04
+    new = structs.replace(
+        snapshot(),
+        version=2,
+        challenger=ChurnModel(28.0, CHALLENGER).dump(),
+        comparison=comparison,
+        promotions=[Promotion(0, 2, 10, str(CHAMPION), comparison.difference())],
+    )
+    monkeypatch.setattr(
+        model, "_snapshots", lambda _: {1: structs.replace(snapshot(), version=1), 2: new}
+    )
+    monkeypatch.setattr(model, "_in_use", lambda _: None)
+    shown = CliRunner().invoke(model.app, ["list"], env={"COLUMNS": "200"}).stdout
+    reach = bound(0.04, 0.025) / 4
+    said = f"-0.1000 ({-0.1 - reach:+.4f} to {-0.1 + reach:+.4f})"
+    first, second = (line for line in shown.splitlines() if line.lstrip()[:1] in "12")
+    assert said not in first
+    assert f"{said} promoted" in second
+    found = json.loads(CliRunner().invoke(model.app, ["show", "2", "--json"]).stdout)
+    assert found["configuration"] == str(CHAMPION)
+    assert found["challenger"]["challenger"] == str(CHALLENGER)
+    assert found["challenger"]["log_loss"] == 0.5
+    assert found["challenger"]["challenger_log_loss"] == 0.4
+    assert found["challenger"]["promotions"] == 1
+    page = CliRunner().invoke(model.app, ["show", "2"], env={"COLUMNS": "200"}).stdout
+    assert str(CHALLENGER) in page

@@ -14,7 +14,7 @@ from shared.domain.batch import Record, read_batch
 from shared.domain.churn import ChurnModel
 from shared.domain.forecasts import Base, Forecast, Labels, Outcome
 from shared.domain.identity import hash64
-from shared.domain.learner import Learner
+from shared.domain.learner import Learner, served
 from shared.domain.outputs import Example, Training, Watermark
 from shared.domain.partition import Partition
 from shared.domain.policy import DAY_MS, Policy
@@ -97,6 +97,21 @@ def test_what_comes_after_a_time_changes_nothing_before_it() -> None:
     assert columns(known) == columns(part.labels())
 
 
+def test_what_a_challenger_said_is_what_it_would_have_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A history with the challenger in the champion's place serves what was in the shadow."""
+    # Few labels, or both would serve the heuristic.
+    monkeypatch.setattr(ChurnModel, "warm", property(lambda model: model.labels > 50))
+    beside, alone = Backtest(POLICY), Backtest(POLICY)
+    alone.learner.model, alone.learner.challenger = alone.learner.challenger, alone.learner.model
+    for backtest in (beside, alone):
+        list(backtest.run(shop(), END))
+    shadow, said = beside.labels().challenger, alone.labels().forecast.silent
+    assert shadow.tolist() == pytest.approx(said.tolist(), rel=1e-6)  # kept in four bytes
+    assert np.abs(shadow - beside.labels().forecast.silent).max() > 0.001
+
+
 def leavers(events: list[Event]) -> list[Event]:
     """Return closings of some customers, a day after their last event."""
     last = {json.loads(value)["subject"]: at for at, value in events}
@@ -125,8 +140,7 @@ def oracle(events: list[Event], until: int) -> list[tuple[object, ...]]:
         training = Training(Watermark(0, partition.now), effects.examples)
         activations = []
         for snapshot in learner.take(partition.offset, training):
-            restored = ChurnModel.load(snapshot.model)
-            models[snapshot.version] = Served(snapshot.version, restored.scorer())
+            models[snapshot.version] = served(snapshot)
             made = activation(snapshot.at, snapshot.version)
             activations.append(json.dumps(made).encode())
     return measured

@@ -8,16 +8,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
+from msgspec.structs import replace
 
+from shared.domain import challenger as challenger_module
 from shared.domain import learner as learner_module
 from shared.domain import markets
+from shared.domain.churn import ChurnModel
+from shared.domain.configuration import CHALLENGER, CHAMPION
 from shared.domain.features import FEATURES
 from shared.domain.learner import Learner, Snapshot
 from shared.domain.outputs import Example, Identity, Training, Watermark
 from shared.domain.policy import DAY_MS
 from shared.schemas.snapshots import encode_snapshot, snapshot_key
 
+HORIZON = 3.0  # days, so that a short log has several
 STEP = 3  # labels between two snapshots, so that a few examples make many
+
+
+@pytest.fixture(autouse=True)
+def frequent_promotions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let any difference decide, so that champion and challenger often change places."""
+    monkeypatch.setattr(challenger_module, "bound", lambda *_: 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +100,7 @@ def test_every_snapshot_and_the_log_after_it_give_the_same_models(
     logs: list[list[Training]], random: Random
 ) -> None:
     log = interleaved(logs, random)
-    never_stopped = Learner()
+    never_stopped = Learner(HORIZON)
     published = list(learn(never_stopped, log))
     for number, snapshot in enumerate(published):
         resumed = Learner.resume(snapshot)
@@ -103,7 +114,7 @@ def test_every_snapshot_and_the_log_after_it_give_the_same_models(
 def test_chance_in_the_order_of_partitions_does_not_reach_the_model(
     logs: list[list[Training]], random: Random
 ) -> None:
-    one, other = Learner(), Learner()
+    one, other = Learner(HORIZON), Learner(HORIZON)
     list(learn(one, interleaved(logs, random)))
     list(learn(other, interleaved(logs, Random(1))))
     assert one.model.dump() == other.model.dump()
@@ -120,14 +131,14 @@ def test_what_comes_again_is_learned_once(logs: list[list[Training]], random: Ra
         again = random.choice(logs)
         place = random.randint(len(logs), len(repeated))
         repeated[place:place] = [one for one in again if one in repeated[:place]]
-    once, twice = Learner(), Learner()
+    once, twice = Learner(HORIZON), Learner(HORIZON)
     list(learn(once, log))
     list(learn(twice, repeated))
     assert final(once) == final(twice)
 
 
 def test_an_example_waits_until_every_partition_has_passed_its_time() -> None:
-    learner = Learner()
+    learner = Learner(HORIZON)
     learner.take(0, Training(Watermark(0, 0), []))
     learner.take(1, Training(Watermark(1, 0), []))
     learner.take(2, Training(Watermark(0, 100), [example(0, 0, 100)]))
@@ -137,11 +148,54 @@ def test_an_example_waits_until_every_partition_has_passed_its_time() -> None:
     assert learner.model.labels == 1
 
 
+def test_a_challenger_that_is_better_takes_the_place_and_the_former_champion_learns_on() -> None:
+    learner = Learner(HORIZON)
+    days = [
+        replace(
+            example(0, n, (n + 1) * DAY_MS),
+            predicted=0.3,
+            challenger=0.6 if n < 40 else 0.2,
+            silent=True,
+            model=1 if n < 12 else 3,
+        )
+        for n in range(30)
+    ]
+    versions = [
+        snapshot
+        for offset, one in enumerate(days)
+        for snapshot in learner.take(offset, Training(Watermark(0, one.labelled_at), [one]))
+    ]
+    first = learner.promotions[0]
+    # The first label ends no horizon; that of the fourth day does.
+    assert (first.at, first.labels, first.version) == (4 * DAY_MS, 4, 2)
+    assert first.configuration == str(CHALLENGER)
+    assert first.difference.estimate == pytest.approx(np.log(0.3 / 0.6))
+    (before, after, *_) = versions
+    assert (before.version, after.version) == (1, 2)
+    assert ChurnModel.load(before.model).chosen == CHAMPION
+    assert ChurnModel.load(after.model).chosen == CHALLENGER
+    former = ChurnModel.load(after.challenger)
+    assert (former.chosen, former.labels) == (CHAMPION, after.labels)
+    # What older versions said counts no more, and what is said since makes a comparison anew.
+    assert after.comparison.number == 2
+    assert [one.version for one in learner.promotions] == [2, 6]
+
+
+def test_a_snapshot_without_a_challenger_gives_it_what_the_champion_knows() -> None:
+    learner = Learner(HORIZON)
+    days = [example(0, n, n * DAY_MS) for n in range(1, 40)]
+    log = [Training(Watermark(0, one.labelled_at), [one]) for one in days]
+    (*_, newest) = learn(learner, log)
+    resumed = Learner.resume(replace(newest, challenger={}))
+    assert resumed.challenger.chosen == CHALLENGER
+    assert resumed.challenger.labels == resumed.model.labels == newest.labels
+
+
 def test_a_snapshot_is_due_after_a_day_that_brought_enough_and_after_many_labels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(learner_module, "_MOST", 5)
-    learner = Learner()
+    learner = Learner(HORIZON)
     same_day = [example(0, n, DAY_MS + n) for n in range(6)]
     snapshots = learner.take(0, Training(Watermark(0, 2 * DAY_MS - 1), same_day))
     # Three on the first day are enough for a new day, then five within it.
@@ -153,7 +207,7 @@ def test_a_snapshot_is_due_after_a_day_that_brought_enough_and_after_many_labels
 
 
 def test_markets_are_measured_by_what_was_measured() -> None:
-    learner = Learner()
+    learner = Learner(HORIZON)
     found = [
         structs.replace(example(0, number, DAY_MS), market=market, measured=measured)
         for number, (market, measured) in enumerate([("de", True), ("de", False), ("", True)])

@@ -104,6 +104,7 @@ def fitted(features: Floats) -> Labels:
         heuristic=nothing,
         recent=none,
         features=features,
+        challenger=nothing,
     )
 
 

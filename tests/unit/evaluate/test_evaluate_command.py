@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shared.domain import learner
+from shared.domain.challenger import Comparison, Interval
+from shared.domain.churn import ChurnModel
+from shared.domain.configuration import CHALLENGER, CHAMPION
 from shared.domain.policy import DAY_MS
 from tests.unit.cli.test_cli import run
 from tests.unit.domain.histories import T0, account, rfc3339
@@ -82,6 +86,28 @@ def test_the_report_has_what_programs_rely_on(tenure: Tenure, shop: str) -> None
     windows = report["prequential"]["over_time"]
     assert sum(each["n"] for each in windows) == report["prequential"]["n"]
     assert windows == sorted(windows, key=lambda each: each["until"])
+
+
+def test_the_challenger_is_told_with_what_it_would_have_reached(
+    tenure: Tenure, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ChurnModel, "warm", property(lambda model: model.labels > 50))
+    monkeypatch.setattr(learner, "_STEP", 20)  # and some models are published
+    report = tenure.report(shop, *MAP, *SPAN)["challenger"]
+    assert report["champion"] == str(CHAMPION)
+    assert report["challenger"] == str(CHALLENGER)
+    assert report["shadow"].keys() == KEYS
+    assert report["comparison"]["compared_horizons"] > 2
+    assert report["promotions"] == []
+    # As if the challenger were better in every horizon: they change places again and again.
+    better = Interval(-0.2, -0.3, -0.1)
+    monkeypatch.setattr(Comparison, "difference", lambda _: better)
+    promoted = tenure.report(shop, *MAP, *SPAN)["challenger"]["promotions"]
+    names = [each["configuration"] for each in promoted]
+    assert names == [str(CHALLENGER), str(CHAMPION), str(CHALLENGER)][: len(names)]
+    assert promoted[0]["difference"] == {"estimate": -0.2, "low": -0.3, "high": -0.1}
+    shown, _ = tenure.good(shop, *MAP, *SPAN)
+    assert shown.count("Promoted to champion on") == len(promoted) > 0
 
 
 def test_each_format_gives_the_same_figures(tenure: Tenure, tmp_path: Path) -> None:

@@ -225,6 +225,27 @@ def test_a_model_that_is_worse_than_the_heuristic_is_not_warm() -> None:
     assert shown("tenure_model_warm") == 1
 
 
+def test_a_challenger_is_shown_beside_the_champion_and_promotions_are_counted() -> None:
+    learner = trained(200, T0)
+    refresh([], learner)
+    difference = "tenure_model_challenger_difference_nats"
+    assert math.isnan(shown(difference, bound="estimate"))
+    assert shown("tenure_model_promotions") == 0
+    for number in range(60):  # two thirds of a horizon apart, so each second one ends one
+        at = T0 + number * 15 * 86_400_000
+        said = replace(example(at, number, silent=True), origin=Identity(0, 2 + number, 0))
+        said = replace(said, predicted=0.5, challenger=0.6, model=1)
+        learner.take(2, Training(Watermark(0, at), [said]))
+        refresh([], learner)
+        if shown("tenure_model_promotions"):
+            break
+        assert not shown(difference, bound="high") < 0
+    assert shown("tenure_model_promotions") == 1
+    assert math.isnan(shown(difference, bound="high"))  # of the comparison that begins
+    refresh([])
+    assert math.isnan(shown("tenure_model_promotions"))
+
+
 def test_markets_are_told_apart() -> None:
     learner = Learner()
     found = [example(T0, n, silent=n % 2 == 0, market="de") for n in range(10)]
