@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from msgspec.structs import replace
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -127,7 +128,7 @@ def _tell(version: int | None, reason: str) -> int:
 
     at = time.time_ns() // 1_000_000
     event = pin_event(version, at, getpass.getuser(), reason, SOURCE)
-    return asyncio.run(tell_every_partition(load_settings(), event))
+    return asyncio.run(tell_every_partition(load_settings(), event, pinned=version))
 
 
 def _snapshots(settings: Settings) -> dict[int, Snapshot]:
@@ -140,11 +141,20 @@ def _snapshots(settings: Settings) -> dict[int, Snapshot]:
         models = KafkaModels(settings)
         try:
             await models.start()
-            return await models.all()
+            return {one.version: _slim(one) async for one in models.each()}
         finally:
             await models.stop()
 
     return asyncio.run(read())
+
+
+def _slim(snapshot: Snapshot) -> Snapshot:
+    """Leave out what nobody is shown: of each of hundreds of versions it may be megabytes."""
+    model, challenger = (
+        {name: value for name, value in each.items() if name in {"version", "configuration"}}
+        for each in (snapshot.model, snapshot.challenger)
+    )
+    return replace(snapshot, model=model, challenger=challenger, drift={})
 
 
 def _wanted(snapshots: dict[int, Snapshot], version: int) -> Snapshot:

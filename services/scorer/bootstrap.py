@@ -23,6 +23,7 @@ from services.scorer.status import Status
 from services.scorer.stream import create_app
 from services.scorer.ticks import KafkaTicks
 from services.scorer.trainer import Trainer
+from services.scorer.upkeep import Upkeep, pinned_versions
 from shared import metrics, topics
 from shared.adapters.health import Health, health_server
 from shared.adapters.kafka_admin import topic_admin
@@ -112,7 +113,8 @@ async def run(
             fail=fail,
             traces=traces,
         )
-        trainer = Trainer(settings, models)
+        upkeep = Upkeep(models, source, lambda: pinned_versions(scorer))
+        trainer = Trainer(settings, models, upkeep)
         app = create_app(settings, scorer)
         health, status = Health(), Status(app, scorer, trainer, settings)
         health.add_check("stream", status.unready)

@@ -1,9 +1,14 @@
-"""Models that were published on ``churn-models``: checked, then served by version."""
+"""Models that were published on ``churn-models``: checked, then served by version.
+
+Only where each version lies is remembered: there are as many as the log names, of megabytes each.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable
+from typing import Final, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -13,12 +18,38 @@ from shared.adapters.kafka_connection import connection
 from shared.domain.churn import ChurnModel, ModelStateError
 from shared.domain.learner import Snapshot, served
 from shared.domain.scoring import Served
-from shared.schemas.snapshots import SIGNATURE_HEADER, SnapshotError, decode_snapshot
+from shared.schemas.snapshots import (
+    SIGNATURE_HEADER,
+    SnapshotError,
+    check_signature,
+    decode_snapshot,
+    version_of,
+)
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 _FETCH_MS: Final = 200
+#: Decoded models at hand: the newest, and those that partitions in replay are at.
+_AT_HAND: Final = 4
+
+
+class ModelRecord(NamedTuple):
+    """A record of ``churn-models``; without a value it says that a version is gone."""
+
+    key: bytes
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def signature(self) -> bytes:
+        """What it is signed with."""
+        return dict(self.headers).get(SIGNATURE_HEADER, b"")
+
+
+class _Place(NamedTuple):
+    offset: int
+    at: int  # when it was published, epoch milliseconds
 
 
 class KafkaModels:
@@ -35,7 +66,8 @@ class KafkaModels:
         self._tp = TopicPartition(settings.topic(topics.CHURN_MODELS.name), 0)
         self._reading = asyncio.Lock()
         self._consumers: list[AIOKafkaConsumer] = []
-        self._snapshots: dict[int, Snapshot] = {}
+        self._places: dict[int, _Place] = {}
+        self._at_hand: OrderedDict[int, Served] = OrderedDict()
 
     async def start(self) -> None:
         """Connect."""
@@ -44,8 +76,8 @@ class KafkaModels:
         ]
         for consumer in self._consumers:
             await consumer.start()
+            consumer.assign([self._tp])
         committed, _ = self._consumers
-        committed.assign([self._tp])
         await committed.seek_to_beginning(self._tp)
 
     def _consumer(self, isolation_level: str) -> AIOKafkaConsumer:
@@ -63,26 +95,83 @@ class KafkaModels:
 
     async def get(self, version: int) -> Served | None:
         """Return a version, or None when it is not there or cannot be trusted."""
-        if version not in self._snapshots:
+        if version not in self._places:
             await self.catch_up()
-        return _served(self._snapshots.get(version))
+        return await self._serve(version)
 
     async def at_most(self, version: int) -> Served | None:
         """Return the newest trusted version up to ``version``."""
-        if version and version not in self._snapshots:
+        if version and version not in self._places:
             await self.catch_up()
-        known = [number for number in self._snapshots if number <= version]
-        return _served(self._snapshots[max(known)]) if known else None
+        for number in self._newest_first(version):
+            if found := await self._serve(number):
+                return found
+        return None
 
     async def latest(self) -> Snapshot | None:
         """Return the newest trusted snapshot that is published now."""
         await self.catch_up()
-        return self._snapshots[max(self._snapshots)] if self._snapshots else None
+        for number in self._newest_first():
+            if found := await self.snapshot(number):
+                return found
+        return None
 
-    async def all(self) -> dict[int, Snapshot]:
-        """Return every trusted snapshot by its version, the oldest first."""
+    async def each(self) -> AsyncIterator[Snapshot]:
+        """Yield every trusted snapshot, the oldest first."""
         await self.catch_up()
-        return dict(sorted(self._snapshots.items()))
+        for version in sorted(self._places):
+            if found := await self.snapshot(version):
+                yield found
+
+    async def published(self) -> dict[int, int]:
+        """Return when each version was last published, epoch milliseconds."""
+        await self.catch_up()
+        return {version: place.at for version, place in self._places.items()}
+
+    def _newest_first(self, most: int | None = None) -> Iterable[int]:
+        return sorted((one for one in self._places if most is None or one <= most), reverse=True)
+
+    async def _serve(self, version: int) -> Served | None:
+        """Return a version that is at hand, or have it fetched."""
+        if version not in self._at_hand:
+            snapshot = await self.snapshot(version)
+            if snapshot is None:
+                return None
+            self._at_hand[version] = served(snapshot)
+        self._at_hand.move_to_end(version)
+        found = self._at_hand[version]
+        while len(self._at_hand) > _AT_HAND:
+            self._at_hand.popitem(last=False)
+        return found
+
+    async def snapshot(self, version: int) -> Snapshot | None:
+        """Return a version as it was published, or None when it cannot be had or trusted."""
+        record = await self.record(version)
+        if record is None or record.value is None:
+            return None
+        try:
+            found = decode_snapshot(record.key, record.value, record.signature, self._secret)
+            ChurnModel.load(found.model)
+        except (SnapshotError, ModelStateError) as error:
+            self._refuse(error)
+            self._places.pop(version, None)
+            return None
+        return found
+
+    async def record(self, version: int) -> ModelRecord | None:
+        """Return the record of a version that is known, or None if it is gone since."""
+        _, reader = self._consumers
+        async with self._reading:
+            place = self._places.get(version)
+            if place is None:
+                return None
+            reader.seek(self._tp, place.offset)
+            while await reader.position(self._tp) <= place.offset:
+                found = await reader.getmany(self._tp, timeout_ms=_FETCH_MS, max_records=1)
+                for one in found.get(self._tp, ()):
+                    if one.offset == place.offset:
+                        return ModelRecord(one.key, one.value, one.headers)
+        return None
 
     async def catch_up(self) -> None:
         """Read on to the end of the topic as it is now."""
@@ -91,21 +180,26 @@ class KafkaModels:
             end = (await written.end_offsets([self._tp]))[self._tp]
             while await committed.position(self._tp) < end:
                 found = await committed.getmany(self._tp, timeout_ms=_FETCH_MS)
-                for record in found.get(self._tp, ()):
-                    self._take(record.key, record.value, dict(record.headers))
+                for one in found.get(self._tp, ()):
+                    place = _Place(one.offset, one.timestamp)
+                    self._take(ModelRecord(one.key, one.value, one.headers), place)
 
-    def _take(self, key: bytes | None, value: bytes | None, headers: dict[str, bytes]) -> None:
-        if key is None or value is None:
+    def _take(self, record: ModelRecord, place: _Place) -> None:
+        """Remember where a version lies, or that it is gone."""
+        version = version_of(record.key)
+        if version is None:
+            return
+        if record.value is None:
+            self._places.pop(version, None)
+            self._at_hand.pop(version, None)
             return
         try:
-            signature = headers.get(SIGNATURE_HEADER, b"")
-            snapshot = decode_snapshot(key, value, signature, self._secret)
-            ChurnModel.load(snapshot.model)
-        except (SnapshotError, ModelStateError) as error:
-            log.error("model snapshot refused", reason=str(error))  # noqa: TRY400  # no bug of ours
+            check_signature(record.key, record.value, record.signature, self._secret)
+        except SnapshotError as error:
+            self._refuse(error)
             return
-        self._snapshots[snapshot.version] = snapshot
+        self._places[version] = place
 
-
-def _served(snapshot: Snapshot | None) -> Served | None:
-    return None if snapshot is None else served(snapshot)
+    @staticmethod
+    def _refuse(error: Exception) -> None:
+        log.error("model snapshot refused", reason=str(error))

@@ -3,9 +3,9 @@
 Of all scorers one runs it: the topic has one partition, and the consumer group gives it to one
 member. A former trainer that wakes up late is fenced by the transactional id.
 
-A snapshot, the control events that activate it and what it tells of drift are one transaction, so
-no scorer is ever told of a model that is not there. Killed anywhere, the next trainer resumes from
-the last snapshot and learns the log behind it again, to the same bits.
+A snapshot, the control events that activate it, what it tells of drift and which versions go are
+one transaction, so no scorer is ever told of a model that is not there. Killed anywhere, the next
+trainer resumes from the last snapshot and learns the log behind it again, to the same bits.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 
 from services.scorer.models import KafkaModels
+from services.scorer.upkeep import Upkeep
 from shared import topics
 from shared.adapters.kafka_connection import connection
 from shared.domain.learner import Learner, Snapshot
@@ -52,9 +53,10 @@ class Trainer:
     never meets a half-made trainer: whatever was begun for a generation that is over is dropped.
     """
 
-    def __init__(self, settings: Settings, models: KafkaModels) -> None:
+    def __init__(self, settings: Settings, models: KafkaModels, upkeep: Upkeep) -> None:
         self._settings = settings
         self._models = models
+        self._upkeep = upkeep
         self._secret = settings.model_key.get_secret_value().encode()
         self._tp = TopicPartition(settings.topic(topics.TRAINING_EXAMPLES.name), 0)
         self._generation = 0
@@ -139,16 +141,26 @@ class Trainer:
 
     async def _published(self, producer: AIOKafkaProducer, snapshot: Snapshot) -> bool:
         """Publish a snapshot and activate it; False when another trainer has taken over."""
+        events = self._settings.topic(topics.CUSTOMER_EVENTS.name)
+        partitions = sorted(await producer.partitions_for(events))
+        upkeep = await self._upkeep.due(MODEL, partitions)
         try:
             async with producer.transaction():
-                await self._send(producer, snapshot)
+                await self._send(producer, snapshot, partitions)
+                models = self._settings.topic(topics.CHURN_MODELS.name)
+                for record in upkeep:
+                    await producer.send_and_wait(
+                        models, record.value, record.key, 0, headers=list(record.headers)
+                    )
         except (ProducerFenced, InvalidProducerEpoch):
             log.warning("trainer was replaced", version=snapshot.version)
             await self._abdicate()
             return False
         return True
 
-    async def _send(self, producer: AIOKafkaProducer, snapshot: Snapshot) -> None:
+    async def _send(
+        self, producer: AIOKafkaProducer, snapshot: Snapshot, partitions: list[int]
+    ) -> None:
         key = snapshot_key(MODEL, snapshot.version)
         value, signature = encode_snapshot(key, snapshot, self._secret)
         models = self._settings.topic(topics.CHURN_MODELS.name)
@@ -164,7 +176,7 @@ class Trainer:
             if promoted.version == snapshot.version:
                 log.info("challenger promoted", configuration=promoted.configuration)
         activation = _activation(snapshot)
-        for partition in sorted(await producer.partitions_for(events)):
+        for partition in partitions:
             await producer.send(events, activation, partition=partition)
 
     def report(self) -> dict[str, Any] | None:

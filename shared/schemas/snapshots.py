@@ -37,6 +37,29 @@ def encode_snapshot(key: bytes, snapshot: Snapshot, secret: bytes) -> tuple[byte
     return value, sign(key, value, secret)
 
 
+def version_of(key: bytes | None) -> int | None:
+    """Return the version of a record key, or None if it is no such key."""
+    number = (key or b"").rpartition(b"/")[2]
+    return int(number) if number.isdigit() else None
+
+
+def check_signature(key: bytes, value: bytes, signature: bytes, secret: bytes) -> None:
+    """Check that a record is signed by us.
+
+    Raises
+    ------
+    SnapshotError
+        It is not.
+
+    """
+    if not hmac.compare_digest(sign(key, value, secret), signature):
+        msg = (
+            f"model snapshot {key.decode(errors='replace')}: the signature does not match. "
+            "Set TENURE_MODEL_KEY to the key that it was signed with"
+        )
+        raise SnapshotError(msg)
+
+
 def decode_snapshot(key: bytes, value: bytes, signature: bytes, secret: bytes) -> Snapshot:
     """Check and decode a snapshot.
 
@@ -46,12 +69,7 @@ def decode_snapshot(key: bytes, value: bytes, signature: bytes, secret: bytes) -
         The signature is not ours, or the content is not a snapshot.
 
     """
-    if not hmac.compare_digest(sign(key, value, secret), signature):
-        msg = (
-            f"model snapshot {key.decode(errors='replace')}: the signature does not match. "
-            "Set TENURE_MODEL_KEY to the key that it was signed with"
-        )
-        raise SnapshotError(msg)
+    check_signature(key, value, signature, secret)
     try:
         return _decoder.decode(value)
     except msgspec.DecodeError as error:

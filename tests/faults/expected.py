@@ -35,6 +35,7 @@ def published(records: Iterable[ConsumerRecord], cluster: Cluster) -> dict[int, 
     found = [
         decode_snapshot(one.key, one.value, dict(one.headers)[SIGNATURE_HEADER], secret)
         for one in records
+        if one.value is not None
     ]
     return {one.version: one for one in found}
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 
 import msgspec
 import numpy as np
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from services.scorer.models import KafkaModels
+from services.scorer.models import KafkaModels, ModelRecord
 from services.scorer.trainer import Trainer
 from shared import topics
 from shared.adapters.embedded_kafka import EmbeddedKafka
@@ -77,11 +77,16 @@ async def write_log(settings: Settings) -> None:
             await producer.send_and_wait(topic, msgspec.json.encode(training), partition=0)
 
 
+class NoUpkeep:
+    async def due(self, _model: str, _partitions: Iterable[int]) -> list[ModelRecord]:
+        return []
+
+
 async def test_a_model_that_knows_many_plans_is_published_and_a_change_told_of_once(
     cluster: Cluster, settings: Settings, models: KafkaModels
 ) -> None:
     await write_log(settings)
-    training = asyncio.create_task(Trainer(settings, models).run())
+    training = asyncio.create_task(Trainer(settings, models, NoUpkeep()).run())
     try:
         async with asyncio.timeout(120):
             while not await is_learned(models):
@@ -93,7 +98,7 @@ async def test_a_model_that_knows_many_plans_is_published_and_a_change_told_of_o
             await training
     newest = await models.latest()
     assert newest is not None
-    assert len(msgspec.json.encode(newest.model)) > BROKERS_DEFAULT_BYTES
+    assert len(msgspec.json.encode(newest)) > BROKERS_DEFAULT_BYTES
     (record,) = await asyncio.to_thread(cluster.read, topics.MODEL_DRIFTS)
     drift = msgspec.json.decode(record.value, type=Drift)
     assert TURN < drift.labels < TURN + 1_000

@@ -70,7 +70,7 @@ async def pin(parts: Parts, version: int | None, caller: Caller, reason: str) ->
 
     """
     event = pin_event(version, parts.clock(), caller.name, reason, "tenure/console")
-    await tell_every_partition(parts.settings, event)
+    await tell_every_partition(parts.settings, event, pinned=version)
     served = "the newest version" if version is None else f"version {version}"
     detail = {"reason": reason}
     await asyncio.to_thread(parts.controls.note, caller.name, "serve model", served, detail)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.scorer.models import KafkaModels
+from services.scorer.models import KafkaModels, ModelRecord, _Place
 from shared.domain.churn import ChurnModel
 from shared.domain.learner import Learner
 from shared.domain.outputs import Example, Identity, Training, Watermark
@@ -69,19 +69,46 @@ def test_learning_goes_on_from_it_to_a_snapshot_of_today(old: dict[str, Any]) ->
     assert newest.labels > snapshot.labels
 
 
-def test_what_is_of_a_later_format_is_refused_and_the_last_good_one_serves(
+class Published(KafkaModels):
+    """What was put on the topic, without Kafka."""
+
+    def __init__(self) -> None:
+        super().__init__(load_settings())
+        self._log: list[ModelRecord] = []
+
+    def put(self, key: bytes, value: bytes, signature: bytes) -> None:
+        record = ModelRecord(key, value, ((SIGNATURE_HEADER, signature),))
+        self._take(record, _Place(len(self._log), 0))
+        self._log.append(record)
+
+    async def catch_up(self) -> None:
+        pass
+
+    async def record(self, version: int) -> ModelRecord | None:
+        place = self._places.get(version)
+        return None if place is None else self._log[place.offset]
+
+
+async def test_what_is_of_a_later_format_is_refused_and_the_last_good_one_serves(
     old: dict[str, Any],
 ) -> None:
-    models = KafkaModels(load_settings())
+    models = Published()
     key, value, signature = parts(old)
-    models._take(key, value, {SIGNATURE_HEADER: signature})
+    models.put(key, value, signature)
     snapshot = decode_snapshot(key, value, signature, SECRET)
     later = {**json.loads(value), "version": snapshot.version + 1}
     later["model"] = {**later["model"], "version": later["model"]["version"] + 1}
-    unknown = signed(later)
-    models._take(*unknown[:2], {SIGNATURE_HEADER: unknown[2]})
-    models._take(key, value[:-1], {SIGNATURE_HEADER: signature})  # tampered with
-    assert list(models._snapshots) == [snapshot.version]
+    models.put(*signed(later))
+    models.put(key, value[:-1], signature)  # tampered with
+    newest = await models.latest()
+    assert newest is not None
+    assert newest.version == snapshot.version
+    assert await models.get(98) is None
+    found = await models.at_most(98)
+    assert found is not None
+    assert found.version == snapshot.version
+    said = found.scorer.predict(np.array(old["features"]))
+    assert said.tolist() == pytest.approx(old["predicted"], rel=1e-12)
 
 
 def signed(content: dict[str, Any]) -> tuple[bytes, bytes, bytes]:

@@ -21,7 +21,7 @@ from shared.domain.base_book import NONE
 from shared.domain.events import DECODE_ERRORS
 from shared.domain.markets import OTHERS, PLACES
 from shared.domain.outputs import Example, Training
-from shared.schemas.snapshots import SIGNATURE_HEADER, SnapshotError, decode_snapshot
+from shared.schemas.snapshots import SIGNATURE_HEADER, SnapshotError, decode_snapshot, version_of
 from shared.topics import CHURN_MODELS, TRAINING_EXAMPLES
 
 #: Labels that are looked at, the newest; and records of the topics, each of many labels or of one.
@@ -168,9 +168,11 @@ class ModelWatch:
 
     def _take_versions(self, records: list[Any]) -> None:
         for record in records:
-            number = (record.key or b"").rpartition(b"/")[2]
-            if number.isdigit() and record.value:
-                self._versions[int(number)] = self._published(int(number), record)
+            version = version_of(record.key)
+            if version is not None and record.value:
+                self._versions[version] = self._published(version, record)
+            elif version is not None:
+                self._versions.pop(version, None)
         for each in sorted(self._versions)[:-_SNAPSHOTS]:
             del self._versions[each]
 
