@@ -49,6 +49,7 @@ class WhereModel(Model):
     risk: RangeModel | None = None
     p_churn: RangeModel | None = None
     p_closed: RangeModel | None = None
+    p_involuntary: RangeModel | None = None
     tenure_days: RangeModel | None = None
     silence_days: RangeModel | None = None
     visits: RangeModel | None = None

@@ -56,6 +56,7 @@ EXAMPLES: Final = {
     "balance": "{max: 1}",
     "p_churn": "{min: 0.5}",
     "p_closed": "{min: 0.5}",
+    "p_involuntary": "{max: 0.1}",
     "acquisition_source": "[partner]",
     "risk_rise_7d": "{min: 0.2}",
     "risk_rise_30d": "{min: 0.2}",

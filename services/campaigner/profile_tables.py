@@ -11,7 +11,7 @@ from rich.text import Text
 
 from shared.domain.dealings import Dealings, ServiceUse
 from shared.domain.features import DAY_MS
-from shared.domain.outputs import Profile, Score
+from shared.domain.outputs import Profile, Reason, Score
 
 Row = tuple[str, str]
 
@@ -73,7 +73,8 @@ def _risk(score: Score) -> Iterator[Row]:
     for back, then in (("7 days ago", score.risk_7d_ago), ("30 days ago", score.risk_30d_ago)):
         if then is not None:
             yield back, f"{then:.1%} ({_change(score.risk - then)})"
-    yield "account closed", f"{score.p_closed:.1%}"
+    forced = f" (involuntarily {score.p_involuntary:.1%})" if score.p_involuntary else ""
+    yield "account closed", f"{score.p_closed:.1%}{forced}"
     yield "either", f"{score.p_churn:.1%}"
 
 
@@ -169,8 +170,13 @@ def _service(name: str, use: ServiceUse) -> Sequence[str]:
     return name, day(use.last), f"{use.quantity:,.6g}", *rates, trend
 
 
+def in_words(reason: Reason) -> str:
+    """Return a reason in words, and for what it is one where that is not silence."""
+    return reason.text if reason.of == "silent" else f"{reason.text} (for closing the account)"
+
+
 def _reasons(score: Score) -> Table:
-    rows = ((f"{each.contribution:+.2f}", each.text) for each in score.reasons)
+    rows = ((f"{each.contribution:+.2f}", in_words(each)) for each in score.reasons)
     return _table(("log odds", "why"), rows)
 
 

@@ -224,6 +224,10 @@ def _print(report: Report) -> None:
         "Closed, prequential": report.prequential_closed,
         "Silent, at the cut": report.cut,
         "Closed, at the cut": report.cut_closed,
+        "Closed by the customer, prequential": report.prequential_voluntary,
+        "Closed involuntarily, prequential": report.prequential_involuntary,
+        "Closed by the customer, at the cut": report.cut_voluntary,
+        "Closed involuntarily, at the cut": report.cut_involuntary,
     }
     for title, target in targets.items():
         if target is not None and target.n:

@@ -147,7 +147,10 @@ class Challenger(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """All of it. ``prequential`` and ``cut`` are of silence; ``drifts`` when it got worse."""
+    """All of it. ``prequential`` and ``cut`` are of silence; ``drifts`` when it got worse.
+
+    Accounts closed by customers and involuntarily are told apart where there are any of the latter.
+    """
 
     events: int
     customers: int
@@ -164,6 +167,10 @@ class Report(Struct, frozen=True):
     cut_closed: Target | None
     cut_churn: Target | None
     challenger: Challenger
+    prequential_voluntary: Target | None = None
+    prequential_involuntary: Target | None = None
+    cut_voluntary: Target | None = None
+    cut_involuntary: Target | None = None
 
 
 def build_report(
@@ -182,6 +189,7 @@ def build_report(
     """
     labels, cut = found.labels, found.cut
     pick = _TARGETS
+    ways = ("voluntary", "involuntary") if labels.outcome.involuntary.any() else ()
     return Report(
         events=found.events,
         customers=found.customers,
@@ -198,6 +206,8 @@ def build_report(
         cut_closed=_target(*_at_cut(cut, pick["closed"]), {}) if cut else None,
         cut_churn=_target(*_at_cut(cut, pick["churn"]), {}) if cut else None,
         challenger=_challenger(found),
+        **{f"prequential_{way}": _prequential(labels, pick[way], {}) for way in ways},
+        **{f"cut_{way}": _target(*_at_cut(cut, pick[way]), {}) for way in ways if cut},
     )
 
 
@@ -206,6 +216,8 @@ _TARGETS: Final[dict[str, Pick]] = {
     "silent": lambda said, came: (said.silent, came.silent),
     "closed": lambda said, came: (said.closed, came.closed),
     "churn": lambda said, came: (said.churn, came.churn),
+    "voluntary": lambda said, came: (said.voluntary, came.voluntary),
+    "involuntary": lambda said, came: (said.involuntary, came.involuntary),
 }
 
 

@@ -14,15 +14,16 @@ from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from shared.domain import lifecycle
+from shared.domain import ledger, lifecycle
 from shared.domain.batch import Batch, Record, read_batch
 from shared.domain.customer import CustomerTable, Indices
 from shared.domain.emission import Effects
 from shared.domain.event_data import ModelData
 from shared.domain.events import Account, ModelActivated, Tick
-from shared.domain.features import MICROS, Millis, feature_matrix
-from shared.domain.forecasts import Base, Labels, Mask, Outcome
+from shared.domain.features import MICROS, feature_matrix
+from shared.domain.forecasts import Base, Labels, Outcome
 from shared.domain.learner import Learner
 from shared.domain.measured import Measured
 from shared.domain.outputs import Training, Watermark
@@ -186,24 +187,26 @@ class Backtest:
     def outcome(self, base: Base) -> Outcome:
         """Tell what a base did since; to be asked when exactly a horizon has passed."""
         rows = self.table.rows[base.customer]
+        closed = self._closed(base.customer, base.at)
         return Outcome(
             silent=rows["last_at"] <= base.at,
-            closed=self._closed(base.customer, np.full(len(rows), base.at)),
+            closed=closed != lifecycle.OPEN,
+            involuntary=closed == lifecycle.CLOSED_INVOLUNTARY,
             spend=rows["spend"] / MICROS - base.spend,
             visits=rows["visits"] - base.visits,
         )
 
-    def _closed(self, customer: Indices, at: Millis) -> Mask:
-        """Tell (n,) whether a customer's account was closed within a horizon after ``at``."""
-        closings = [self._closings.get(self.table.ids[index]) for index in customer.tolist()]
-        horizon = self._policy.horizon_ms
-        return np.array(
-            [
-                closed is not None and any(start < one <= start + horizon for one in closed)
-                for closed, start in zip(closings, at.tolist(), strict=True)
-            ],
-            np.bool_,
-        )
+    def _closed(self, customer: Indices, start: int) -> NDArray[np.uint8]:
+        """Return how (n,) a customer's account was closed first within a horizon after a time."""
+        end = start + self._policy.horizon_ms
+        found = np.full(len(customer), lifecycle.OPEN, np.uint8)
+        for n, index in enumerate(customer.tolist()):
+            closings = self._closings.get(self.table.ids[index], ())
+            at = min((one for one in closings if start < one <= end), default=None)
+            kept = self.table.ledger(index)
+            if at is not None and kept is not None:
+                found[n] = ledger.way_out(kept, at)
+        return found
 
 
 def _ends(first: int, until: int, stops: Iterable[int]) -> list[int]:

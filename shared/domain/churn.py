@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.domain.calendars import Place, Plans, PlanTable, Seasons, seasons
+from shared.domain.closing import Closing, Closure
 from shared.domain.configuration import CHAMPION, Configuration
 from shared.domain.features import FEATURES
 from shared.domain.hazard import (
@@ -47,7 +48,6 @@ VERSION: Final = 2
 CLIP: Final = 1e-4  # probabilities served lie in [CLIP, 1 - CLIP]
 MEMORY: Final = 0.999  # discount of the losses that choose between model and heuristic
 MIN_LABELS: Final = 100  # fewer say nothing about which is better
-MIN_CLOSED: Final = 10  # fewer closed accounts do not tell who closes
 HORIZON_DAYS: Final = 28.0
 #: What a reason may be called: an input of the model, a signal, or what a calendar adds.
 REASONS: Final = (*INPUTS, *SIGNALS, "plan_calendar", "season")
@@ -75,8 +75,9 @@ class Scorer:
     ----------
     steps
         How the horizon is cut.
-    silence, closure
-        Log odds of silence, and of an account closed, within one step.
+    silence, closure, forced
+        Log odds of silence, and of an account closed by the customer and involuntarily, within
+        one step; None where the latter was never seen.
     plans, seasons
         What calendars add to the log odds of silence.
     warm
@@ -85,20 +86,20 @@ class Scorer:
         Level and slope that fit the heuristic's log odds to the labels.
     spend_level
         Of `value.unscaled_spend`.
-    silence_signals, closure_signals
-        What signals add to each.
+    silence_signals
+        What signals add to the log odds of silence.
     """
 
     steps: Steps
     silence: Linear
-    closure: Linear
+    closure: Closure
     plans: PlanTable
     seasons: Floats
     warm: bool
     fit: tuple[float, float] = AS_IT_IS
     spend_level: float = 1.0
     silence_signals: Learned = NO_SIGNALS
-    closure_signals: Learned = NO_SIGNALS
+    forced: Closure | None = None
 
     def predict(self, features: Floats) -> Floats:
         """Return (n,) probabilities of silence over the horizon for (n, F) features."""
@@ -110,13 +111,20 @@ class Scorer:
         """Return (n,) probabilities of an account closed within the horizon."""
         return _in_chunks(self._closed, features)
 
+    def predict_involuntary(self, features: Floats) -> Floats:
+        """Return (n,) probabilities of an account closed involuntarily within the horizon."""
+        forced = self.forced
+        if forced is None:
+            return np.zeros(len(features))
+        return _in_chunks(lambda some: 1.0 - np.exp(self._stays(forced, some)), features)
+
     def spend(self, features: Floats, silent: Floats) -> Floats:
         """Return (n,) expected spend over the horizon, given the probabilities of silence (n,)."""
         return self.spend_level * unscaled_spend(features, silent, self.steps.horizon)
 
     def heuristic(self, features: Floats) -> Floats:
         """Return (n,) probabilities of silence that need no training."""
-        return _clipped(1.0 / (1.0 + np.exp(-prior(MANY, _facts(features), self.steps))))
+        return heuristic(features, self.steps)
 
     def _silent(self, features: Floats) -> Floats:
         facts, length = _facts(features), self.steps.length
@@ -146,16 +154,23 @@ class Scorer:
         return starts
 
     def _closed(self, features: Floats) -> Floats:
-        facts, length = _facts(features), self.steps.length
-        base = np.full(len(features), self.closure.intercept)
-        base += _sum(self.closure, 0, still(MANY, facts))
+        stays = self._stays(self.closure, features)
+        if self.forced is not None:
+            stays += self._stays(self.forced, features)
+        return _clipped(1.0 - np.exp(stays))
+
+    def _stays(self, closure: Closure, features: Floats) -> Floats:
+        """Return the logarithm (n,) of the chance that no account is closed in this way."""
+        facts, length, linear = _facts(features), self.steps.length, closure.linear
+        base = np.full(len(features), linear.intercept)
+        base += _sum(linear, 0, still(MANY, facts))
         signalled = Signalled.of(features, length)
         stays = np.zeros(len(features))
         for ahead in self._starts():
-            odds = base + _sum(self.closure, STILL, moving(MANY, facts, self.steps, ahead, length))
-            signalled.add_to(odds, self.closure_signals, ahead)
+            odds = base + _sum(linear, STILL, moving(MANY, facts, self.steps, ahead, length))
+            signalled.add_to(odds, closure.signals, ahead)
             stays -= np.log(1.0 + np.exp(odds))
-        return _clipped(1.0 - np.exp(stays))
+        return stays
 
     def _plan_effects(self, features: Floats, facts: Facts[Floats]) -> _PlanEffects:
         on_plan = np.flatnonzero(features[:, _PLAN])
@@ -200,6 +215,16 @@ class Scorer:
             for chosen, row in zip(order.tolist(), shares.tolist(), strict=True)
         ]
 
+    def closing_signals(self, features: Floats) -> tuple[NDArray[np.intp], Floats]:
+        """Return who has signals (m,), and the log odds (m, S) that each adds to closing.
+
+        Of both ways of closing the one to which it adds more.
+        """
+        signalled = Signalled.of(features, self.steps.length)
+        ways = [self.closure] if self.forced is None else [self.closure, self.forced]
+        shares = [np.array(signalled.shares(way.signals, 0.0)).T for way in ways]
+        return signalled.which, np.maximum.reduce(shares)
+
 
 @dataclass(frozen=True)
 class _PlanEffects:
@@ -238,13 +263,13 @@ class ChurnModel:
         self.labels = 0
         self._scaler = Scaler(INPUTS)
         self._silence = Logistic(INPUTS, chosen)
-        self._closure = Logistic(INPUTS, chosen)
+        self._closure = Closing(chosen, expected=True)
+        self._forced = Closing(chosen, expected=False)
         self._heuristic = Calibrated()
         self._plans = Plans(chosen.cells)
         self._seasons = Seasons()
         self._spend = SpendLevel()
         self._silence_signals = Effects()
-        self._closure_signals = Effects()
         self._first_day = math.inf  # of the first label's snapshot
         self._last_day = -math.inf  # of the newest one's
         self._pace = 0.0  # labels within a horizon, discounted
@@ -262,7 +287,7 @@ class ChurnModel:
         weight = (1 - MEMORY**self.labels) / (1 - MEMORY)
         return (self._loss / weight, self._prior_loss / weight) if weight else (math.nan, math.nan)
 
-    def learn(self, x: Floats, silent: int, closed: int = 0) -> float:
+    def learn(self, x: Floats, silent: int, closed: int = 0, involuntary: int = 0) -> float:
         """Learn one ripe label.
 
         Parameters
@@ -273,6 +298,8 @@ class ChurnModel:
             1 (or True) when the customer was silent over the step after it, else 0.
         closed
             1 when the account was closed within the step, else 0.
+        involuntary
+            1 when it was closed, and not by the customer's choice.
 
         Returns
         -------
@@ -288,7 +315,8 @@ class ChurnModel:
         place, found = self._place(values, facts), present(values, self.steps.length)
         learned = self._learn_silence(scaled, silent, day, place, found, active=facts.visits > 0)
         prior_loss = self._learn_heuristic(derived[PRIOR], silent)
-        self._learn_closure(scaled, closed, found)
+        self._closure.learn(scaled, closed - involuntary, found, self._pace)
+        self._forced.learn(scaled, involuntary, found, self._pace)
         self.labels += 1
         return learned if warm else prior_loss
 
@@ -338,13 +366,6 @@ class ChurnModel:
             self._seasons.learn(middle, p - y, information, self._pace)
         return loss
 
-    def _learn_closure(self, scaled: dict[str, float], y: int, found: Present) -> None:
-        """Learn whether the account was closed."""
-        offset = self._closure_signals.log_odds(found)
-        if self._closure_signals.concerns(found):
-            self._closure_signals.learn(found, self._closure.log_odds(scaled), y)
-        self._closure.learn(scaled, y, offset, self._pace)
-
     def _learn_heuristic(self, odds: float, y: int) -> float:
         p = _sigmoid(self._heuristic.log_odds(odds))
         loss = log_loss(p, y)
@@ -375,30 +396,15 @@ class ChurnModel:
         return Scorer(
             steps=self.steps,
             silence=self._silence.linear(self._scaler),
-            closure=self._closure_now(),
+            closure=self._closure.closure(self._scaler),
+            forced=self._forced.closure(self._scaler) if self._forced.exists else None,
             plans=self._plans.table(),
             seasons=self._seasons.table(),
             warm=self.warm,
             fit=(self._heuristic.level, self._heuristic.slope),
             spend_level=self._spend.value,
             silence_signals=self._silence_signals.learned(),
-            closure_signals=self._closure_signals.learned() if self._tells else NO_SIGNALS,
         )
-
-    @property
-    def _tells(self) -> bool:
-        """Whether enough accounts were closed to tell who closes."""
-        return self._closure.positives >= MIN_CLOSED
-
-    def _closure_now(self) -> Linear:
-        """Return what is known of closing; a mere rate until some accounts were closed.
-
-        Untrained, a logistic regression would say one half, where most bases never see any.
-        """
-        if not self._tells:
-            return self._closure.level(self._scaler)
-        found = self._closure.linear(self._scaler)
-        return replace(found, intercept=found.intercept + self._closure_signals.level)
 
     def dump(self) -> dict[str, Any]:
         """Return everything needed to continue learning bit for bit, as JSON values."""
@@ -415,13 +421,15 @@ class ChurnModel:
             "days": [self._first_day, self._last_day] if self.labels else None,
             "scaler": self._scaler.dump(),
             "silence": self._silence.dump(),
-            "closure": self._closure.dump(),
+            "closure": self._closure.logistic.dump(),
+            "forced": self._forced.logistic.dump(),
             "heuristic": self._heuristic.dump(),
             "plans": self._plans.dump(),
             "seasons": self._seasons.dump(),
             "spend_level": self._spend.dump(),
             "silence_signals": self._silence_signals.dump(),
-            "closure_signals": self._closure_signals.dump(),
+            "closure_signals": self._closure.effects.dump(),
+            "forced_signals": self._forced.effects.dump(),
         }
 
     @classmethod
@@ -448,7 +456,7 @@ class ChurnModel:
             model._first_day, model._last_day = state["days"]
         model._scaler.restore(state["scaler"])
         model._silence.restore(state["silence"])
-        model._closure.restore(state["closure"])
+        model._closure.logistic.restore(state["closure"])
         if "heuristic" in state:  # not in the first states of this version
             model._heuristic.restore(state["heuristic"])
         model._plans.restore(state["plans"])
@@ -457,8 +465,16 @@ class ChurnModel:
         if "spend_level" in state:  # not in the first states of this version
             model._spend.restore(state["spend_level"])
         model._silence_signals.restore(state.get("silence_signals", {}))
-        model._closure_signals.restore(state.get("closure_signals", {}))
+        model._closure.effects.restore(state.get("closure_signals", {}))
+        if "forced" in state:  # nor was a way of closing told from the other
+            model._forced.logistic.restore(state["forced"])
+            model._forced.effects.restore(state["forced_signals"])
         return model
+
+
+def heuristic(features: Floats, steps: Steps) -> Floats:
+    """Return (n,) probabilities of silence that need no training, for (n, F) features."""
+    return _clipped(1.0 / (1.0 + np.exp(-prior(MANY, _facts(features), steps))))
 
 
 def _in_chunks(score: Callable[[Floats], Floats], features: Floats) -> Floats:

@@ -16,7 +16,7 @@ Measure = Literal[
     "revenue", "margin", "clv", "balance", "risk_rise_7d", "risk_rise_30d", "usage_ratio",
     "expected_spend", "expected_visits", "complaints", "complaint_days", "overdue_days",
     "payments_failed", "notice_days", "rating", "accepted", "contacts", "recharge_days",
-    "days_since_recharge", "value_band",
+    "days_since_recharge", "value_band", "p_involuntary",
 ]  # fmt: skip
 Label = Literal[
     "stage", "segment", "rfm", "account", "status", "plan", "brand", "market", "acquisition_source"

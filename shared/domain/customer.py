@@ -34,7 +34,6 @@ SNAPSHOT: Final = np.dtype(
         ("at", "<i8"),
         *PACKED_FIELDS,
         ("predicted", "<f8"),
-        ("heuristic", "<f4"),
         ("challenger", "<f4"),  # what its model's said, 0 if it had none
         ("model", "<u4"),
         ("active", "u1"),  # labels.IN_...: whether, and how soon, the customer came back
@@ -70,7 +69,7 @@ ROW: Final = np.dtype(
     ]
 )
 
-_FORMAT: Final = 9
+_FORMAT: Final = 10
 _HEADER: Final = struct.Struct("<BHI")  # format, length of the row, and of the profile behind it
 _BASE: Final = ROW.itemsize - PENDING * SNAPSHOT.itemsize
 #: Size of a row, and the header of its value, by the number of snapshots in it.

@@ -75,7 +75,8 @@ class Dealings(Struct, frozen=True, gc=False, omit_defaults=True):
     costs
         Money spent on the customer, by kind.
     closed_by_operator
-        Whether it was not the customer who closed the account.
+        Whether the account was closed involuntarily: by the operator, or, where no event says who
+        wanted it, with payments open that had failed or were overdue.
 
     """
 

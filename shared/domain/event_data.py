@@ -96,7 +96,8 @@ class AccountData(Struct, frozen=True, gc=False, omit_defaults=True):
     status
         What happened.
     voluntary
-        Of `closed`: whether the customer wanted it.
+        Of `closed`: whether the customer wanted it. Where that is not said, who has failed or
+        overdue payments open has left involuntarily.
     channel, purpose
         Of consent: for which channel; for what. It is for everything without either.
     plan, plan_limit

@@ -23,12 +23,15 @@ class Forecast:
         (n,) probability of no activity within the horizon, and of an account closed in it.
     spend
         (n,) expected spend over the horizon.
+    involuntary
+        (n,) probability of an account closed in it by the operator, or with payments open.
 
     """
 
     silent: Floats
     closed: Floats
     spend: Floats
+    involuntary: Floats
 
     @property
     def churn(self) -> Floats:
@@ -39,9 +42,16 @@ class Forecast:
         """
         return 1.0 - (1.0 - self.silent) * (1.0 - self.closed)
 
+    @property
+    def voluntary(self) -> Floats:
+        """Probability (n,) of an account closed by the customer: of two, one comes first."""
+        return 1.0 - (1.0 - self.closed) / (1.0 - self.involuntary)
+
     def where(self, which: Mask | Indices) -> Forecast:
         """Return what is said of some of the customers."""
-        return Forecast(self.silent[which], self.closed[which], self.spend[which])
+        return Forecast(
+            self.silent[which], self.closed[which], self.spend[which], self.involuntary[which]
+        )
 
 
 @dataclass(frozen=True)
@@ -50,8 +60,8 @@ class Outcome:
 
     Attributes
     ----------
-    silent, closed
-        No activity; an account closed.
+    silent, closed, involuntary
+        No activity; an account closed; one closed by the operator, or with payments open.
     spend
         Money spent.
     visits
@@ -62,6 +72,7 @@ class Outcome:
     silent: Mask
     closed: Mask
     spend: Floats
+    involuntary: Mask
     visits: Floats | None = None
 
     @property
@@ -69,10 +80,21 @@ class Outcome:
         """Whether silent or closed (n,)."""
         return self.silent | self.closed
 
+    @property
+    def voluntary(self) -> Mask:
+        """Whether the customer closed the account (n,)."""
+        return self.closed & ~self.involuntary
+
     def where(self, which: Mask | Indices) -> Outcome:
         """Return what became of some of the customers."""
         visits = None if self.visits is None else self.visits[which]
-        return Outcome(self.silent[which], self.closed[which], self.spend[which], visits)
+        return Outcome(
+            self.silent[which],
+            self.closed[which],
+            self.spend[which],
+            self.involuntary[which],
+            visits,
+        )
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.domain import lifecycle
+from shared.domain.churn import heuristic
 from shared.domain.customer import PENDING, CustomerTable, Indices, Rows
 from shared.domain.emission import Step
 from shared.domain.features import FEATURES, MICROS, Floats, Millis, pack, resting, unpack
+from shared.domain.hazard import Steps
 from shared.domain.outputs import Example, Identity
 from shared.domain.policy import DAY_MS, SLOT_MS, SLOTS_A_DAY, Policy
 from shared.domain.scoring import Served
@@ -33,6 +35,8 @@ Mask = NDArray[np.bool_]
 #: How soon after a snapshot something happened, as bits.
 IN_HORIZON: Final = 1
 IN_STEP: Final = 2
+#: Beside those bits of a closed account: it was closed involuntarily.
+INVOLUNTARY: Final = 4
 
 _FAR_OFF: Final = np.iinfo(np.int64).max // 2
 
@@ -48,9 +52,16 @@ def mark(rows: Rows, at: Millis, policy: Policy) -> None:
     rows["snapshots"]["active"] |= _how_soon(rows, at, policy)
 
 
-def mark_closed(rows: Rows, at: int, policy: Policy) -> None:
-    """Mark pending snapshots whose horizon the end of an account falls into, in place."""
-    rows["snapshots"]["closed"] |= _how_soon(rows, np.full(len(rows), at), policy)
+def mark_closed(rows: Rows, at: int, policy: Policy, *, involuntary: bool) -> None:
+    """Mark pending snapshots whose horizon the end of an account falls into, in place.
+
+    What is told of payments later may change how it ended: the last word counts.
+    """
+    soon = _how_soon(rows, np.full(len(rows), at), policy)
+    way = np.uint8(INVOLUNTARY if involuntary else 0)
+    closed = rows["snapshots"]["closed"]
+    said = closed & np.uint8(IN_HORIZON | IN_STEP) | soon | way
+    rows["snapshots"]["closed"] = np.where(soon, said, closed)
 
 
 def _how_soon(rows: Rows, at: Millis, policy: Policy) -> NDArray[np.uint8]:
@@ -141,10 +152,14 @@ def _emit(  # noqa: PLR0917  # one call for each kind of example
     policy: Policy,
 ) -> None:
     """Emit examples; ``measures`` are the spend and the market of each, where it is measured."""
-    plain = zip(ripe, unpack(ripe).tolist(), step.now[which].tolist(), measures, strict=False)
+    features = unpack(ripe)
+    # Nothing that was learned is in it, so that it need not wait with the snapshot.
+    cold = heuristic(features, Steps.of(policy.horizon_days)).astype(np.float32)
+    seen = zip(features.tolist(), cold.tolist(), strict=True)
+    plain = zip(ripe, seen, step.now[which].tolist(), measures, strict=False)
     makes = [
-        partial(make, snapshot, features, now, spent, market, horizon=policy.horizon_ms)
-        for snapshot, features, now, (spent, market) in plain
+        partial(make, snapshot, saw, now, spent, market, horizon=policy.horizon_ms)
+        for snapshot, saw, now, (spent, market) in plain
     ]
     step.emit(order, which, makes)
 
@@ -195,7 +210,7 @@ def _drop_oldest(rows: Rows) -> NDArray[np.void]:
 
 def _measured(  # noqa: PLR0917  # as `_learned`
     snapshot: np.void,
-    features: list[float],
+    saw: tuple[list[float], float],
     now: int,
     spent: float,
     market: str,
@@ -205,9 +220,10 @@ def _measured(  # noqa: PLR0917  # as `_learned`
 ) -> Example:
     """Return what the prediction is measured by."""
     return msgspec.structs.replace(
-        _learned(snapshot, features, now, spent, market, origin, horizon=horizon),
+        _learned(snapshot, saw, now, spent, market, origin, horizon=horizon),
         silent=not snapshot["active"] & IN_HORIZON,
         closed=bool(snapshot["closed"] & IN_HORIZON),
+        involuntary=_forced(snapshot, IN_HORIZON),
         learned=False,
         measured=True,
     )
@@ -215,7 +231,7 @@ def _measured(  # noqa: PLR0917  # as `_learned`
 
 def _learned(  # noqa: PLR0917  # what `_emit` has of each
     snapshot: np.void,
-    features: list[float],
+    saw: tuple[list[float], float],
     now: int,
     spent: float,
     market: str,
@@ -225,6 +241,7 @@ def _learned(  # noqa: PLR0917  # what `_emit` has of each
 ) -> Example:
     """Return what is learned from."""
     shadow = float(snapshot["challenger"])
+    features, cold = saw
     recent = features[_RECENCY] <= 2 * horizon / DAY_MS and features[_VISITS] > 0
     return Example(
         origin=origin,
@@ -233,16 +250,22 @@ def _learned(  # noqa: PLR0917  # what `_emit` has of each
         features=features,
         silent=not snapshot["active"] & IN_STEP,
         predicted=float(snapshot["predicted"]),
-        heuristic=float(snapshot["heuristic"]),
+        heuristic=cold,
         challenger=shadow or None,
         model=int(snapshot["model"]),
         recent=recent,
         closed=bool(snapshot["closed"] & IN_STEP),
+        involuntary=_forced(snapshot, IN_STEP),
         learned=True,
         measured=False,
         spend=spent,
         market=market,
     )
+
+
+def _forced(snapshot: np.void, soon: int) -> bool:
+    """Tell whether the account was closed so soon, and involuntarily."""
+    return bool(snapshot["closed"] & soon and snapshot["closed"] & INVOLUNTARY)
 
 
 def take(step: Step, features: Floats, model: Served, policy: Policy) -> int:
@@ -304,7 +327,6 @@ def _put(rows: Rows, at: Millis, features: Floats, model: Served) -> None:
     snapshots["at"][here, place] = at
     pack(features, snapshots, (here, place))
     snapshots["predicted"][here, place] = model.scorer.predict(features)
-    snapshots["heuristic"][here, place] = model.scorer.heuristic(features)
     shadow = model.challenger
     snapshots["challenger"][here, place] = shadow.predict(features) if shadow else 0.0
     snapshots["model"][here, place] = model.version

@@ -227,8 +227,9 @@ class Learner:
             self.challenger.learn_spend(features, challenger, example.spend)
             self._compare(example)
         if example.learned:
-            self.model.learn(features, int(example.silent), int(example.closed))
-            self.challenger.learn(features, int(example.silent), int(example.closed))
+            labels = [int(one) for one in (example.silent, example.closed, example.involuntary)]
+            self.model.learn(features, *labels)
+            self.challenger.learn(features, *labels)
 
     def _measure(self, example: Example) -> None:
         self.metrics.update(example.predicted, example.silent)

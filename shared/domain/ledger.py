@@ -35,16 +35,15 @@ RECHARGE: Final = "recharge"
 #: account and opens another has an account. States hold the numbers: another order, another format.
 STATUSES: Final = (
     "lead", "qualified", "opportunity", "payment_failed", "overdue", "settled", "plan_changed",
-    "brand_changed", "notice_given", "closed", "closed_involuntary", "trial_started", "opened",
-    "activated", "renewed", "suspended", "paused",
+    "brand_changed", "notice_given", "closed", "closed_voluntary", "closed_involuntary",
+    "trial_started", "opened", "activated", "renewed", "suspended", "paused",
 )  # fmt: skip
 CODES: Final = {status: code for code, status in enumerate(STATUSES)}
 REOPENS: Final = frozenset({"trial_started", "opened", "activated", "renewed"})
 _REOPENED: Final = [CODES[name] for name in REOPENS]
-_CLOSED: Final = {
-    CODES["closed"]: CLOSED_VOLUNTARY,
-    CODES["closed_involuntary"]: CLOSED_INVOLUNTARY,
-}
+#: Without a word on who wanted it; said to be by the customer; and not to be.
+_CLOSED: Final = [CODES[name] for name in ("closed", "closed_voluntary", "closed_involuntary")]
+_OWING: Final = [CODES[name] for name in ("payment_failed", "overdue")]
 #: The last pause, and its end.
 _RESTS: Final = 2
 #: In the order in which they can follow each other; kept by number, as statuses are.
@@ -188,8 +187,33 @@ def closing(ledger: Ledger) -> tuple[int, int]:
     """Return the code of `lifecycle` for whether the account is closed, and since when, or 0."""
     if not ledger.statuses:
         return OPEN, 0
-    at, code = max((ledger.statuses.get(one, 0), one) for one in _CLOSED)
-    return (OPEN, 0) if at <= _reopened(ledger) else (_CLOSED[code], at)
+    at = last_closed(ledger)
+    return (OPEN, 0) if at <= _reopened(ledger) else (way_out(ledger, at), at)
+
+
+def last_closed(ledger: Ledger) -> int:
+    """Return when the account was closed last, whether it is open again or not; 0 for never."""
+    return max(ledger.statuses.get(code, 0) for code in _CLOSED)
+
+
+def way_out(ledger: Ledger, at: int) -> int:
+    """Return the code of `lifecycle` for how an account was closed at a time.
+
+    What the event says counts. Where it says nothing, who owed something then left involuntarily.
+    """
+    said = max((code for code in _CLOSED if ledger.statuses.get(code) == at), default=_CLOSED[0])
+    if said == _CLOSED[0]:
+        return CLOSED_INVOLUNTARY if _owed(ledger, at) else CLOSED_VOLUNTARY
+    return CLOSED_VOLUNTARY if said == _CLOSED[1] else CLOSED_INVOLUNTARY
+
+
+def _owed(ledger: Ledger, at: int) -> bool:
+    """Tell whether a payment had failed or was overdue at a time, and not settled by then."""
+    if any(one <= at for one in (*ledger.failed, *ledger.overdue)):
+        return True
+    # Settled since: of what was settled the newest is known.
+    last = max(ledger.statuses.get(code, 0) for code in _OWING)
+    return 0 < last <= at < ledger.statuses.get(CODES["settled"], 0)
 
 
 def pause(ledger: Ledger) -> tuple[int, int]:

@@ -53,7 +53,7 @@ REASONS: Final = (
     "silent for the whole horizon",
     "active again after lapsing",
     "account closed by the customer",
-    "account closed by the operator",
+    "account closed by the operator, or with payments open",
 )
 _REASON_CLOSED: Final = len(STAGES) - CLOSED_VOLUNTARY
 

@@ -163,6 +163,14 @@ class Logistic:
         self._logistic.learn_one(scaled, y)
         self._logistic.intercept -= offset
 
+    def pass_over(self) -> None:
+        """Count a label of an outcome that was never seen, and learn nothing of it."""
+        self.labels += 1
+
+    def begin(self) -> None:
+        """Begin to learn at the level of the labels passed over."""
+        self._logistic.intercept = self._level()
+
     def _set_rates(self, pace: float) -> None:
         p = self.base_rate()
         base = min(self._chosen.rate, _MEMORY / pace) / max(p * (1 - p), _RARE)
@@ -172,9 +180,11 @@ class Logistic:
 
     def level(self, scaler: Scaler) -> Linear:
         """Return the share of positive labels alone, for an outcome that is rare until seen."""
-        odds = (self.positives + _UNSEEN) / (self.labels - self.positives + 99 * _UNSEEN)
         nothing = np.zeros(len(self._names))
-        return Linear(scaler.means(), nothing, nothing, math.log(odds))
+        return Linear(scaler.means(), nothing, nothing, self._level())
+
+    def _level(self) -> float:
+        return math.log((self.positives + _UNSEEN) / (self.labels - self.positives + 99 * _UNSEEN))
 
     def linear(self, scaler: Scaler) -> Linear:
         """Return a frozen copy of what is known now."""

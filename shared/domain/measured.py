@@ -24,8 +24,10 @@ _ROW: Final = np.dtype(
         ("labelled_at", "<i8"),
         ("silent", "?"),
         ("closed", "?"),
+        ("involuntary", "?"),
         ("p_silent", "<f8"),
         ("p_closed", "<f8"),
+        ("p_involuntary", "<f8"),
         ("heuristic", "<f8"),
         ("challenger", "<f8"),
         ("recent", "?"),
@@ -34,6 +36,10 @@ _ROW: Final = np.dtype(
         ("features", "<f4", (len(FEATURES),)),
     ]
 )
+
+#: Fields of `Forecast` and of `Outcome`, in their order.
+_SAID: Final = ("p_silent", "p_closed", "expected_spend", "p_involuntary")
+_CAME: Final = ("silent", "closed", "spend", "involuntary")
 
 
 class Measured:
@@ -71,6 +77,7 @@ class Measured:
         scorer, silent = self._scorers[version], np.array([one.predicted for one, _ in found])
         rows = np.array([_row(*one) for one in found], _ROW)
         rows["p_closed"] = scorer.predict_closed(features)
+        rows["p_involuntary"] = scorer.predict_involuntary(features)
         rows["expected_spend"] = scorer.spend(features, silent)
         return rows
 
@@ -81,8 +88,8 @@ class Measured:
             customer=_rows_of(found["customer"], table),
             at=found["at"],
             labelled_at=found["labelled_at"],
-            forecast=Forecast(found["p_silent"], found["p_closed"], found["expected_spend"]),
-            outcome=Outcome(found["silent"], found["closed"], found["spend"]),
+            forecast=Forecast(*(found[name] for name in _SAID)),
+            outcome=Outcome(*(found[name] for name in _CAME)),
             heuristic=found["heuristic"],
             recent=found["recent"],
             features=found["features"].astype(np.float64),
@@ -95,8 +102,8 @@ def _row(example: Example, customer: int) -> tuple[object, ...]:
     shadow = example.predicted if example.challenger is None else example.challenger
     return (
         customer, example.at, example.labelled_at, example.silent, example.closed,
-        example.predicted, 0.0, example.heuristic, shadow, example.recent, 0.0, example.spend,
-        example.features,
+        example.involuntary, example.predicted, 0.0, 0.0, example.heuristic, shadow, example.recent,
+        0.0, example.spend, example.features,
     )  # fmt: skip
 
 

@@ -8,15 +8,18 @@ from shared.domain import labels, ledger
 from shared.domain.batch import Events
 from shared.domain.customer import CustomerTable, Indices, Rows
 from shared.domain.emission import Step
+from shared.domain.event_data import AccountData
 from shared.domain.events import Account, Contact, Cost, Event, Purchase, Usage
 from shared.domain.features import DAY_MS, plan_codes
 from shared.domain.ledger import Ledger
+from shared.domain.lifecycle import CLOSED_INVOLUNTARY
 from shared.domain.outputs import Profile
 from shared.domain.policy import Policy
 from shared.domain.profiles import update_profile
 from shared.domain.service_use import use
 from shared.domain.signs import MOST, NOTICE, SAID, rating_code
 
+_TELL_OF_CLOSING: Final = frozenset({"closed", "payment_failed", "overdue", "settled"})
 #: The last day and second that a row can hold.
 _LAST_DAY: Final = 2**16 - 1
 _LAST_SECOND: Final = 2**32 - 1
@@ -63,9 +66,19 @@ def note(  # noqa: PLR0917  # the step, and whose events of it
                 _repeat(step.rows[n : n + 1], kept)
                 _repeat_signs(step.rows[n : n + 1], kept, profile)
                 step.rows["market"][n] = policy.thresholds.code(profile.market)
-                if data.status == "closed":
-                    labels.mark_closed(step.rows[n : n + 1], at, policy)
+                if data.status in _TELL_OF_CLOSING:
+                    _mark_closed(step.rows[n : n + 1], kept, data, at, policy)
         table.note(index, kept)
+
+
+def _mark_closed(  # the row, what is known, and the event
+    row: Rows, kept: Ledger, data: AccountData, at: int, policy: Policy
+) -> None:
+    """Mark snapshots of a row (1,) by an account closed, or by what tells how one was."""
+    closed_at = at if data.status == "closed" else ledger.last_closed(kept)
+    if closed_at:
+        forced = ledger.way_out(kept, closed_at) == CLOSED_INVOLUNTARY
+        labels.mark_closed(row, closed_at, policy, involuntary=forced)
 
 
 def _repeat(row: Rows, kept: Ledger) -> None:

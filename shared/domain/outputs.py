@@ -50,12 +50,15 @@ class Reason(Struct, frozen=True, gc=False):
         Signed, in log-odds: positive raises the risk.
     text
         The same in an operator's words.
+    of
+        Whether it is the risk of silence that it raises, or that of a closed account.
 
     """
 
     feature: str
     contribution: float
     text: str
+    of: Literal["silent", "closed"] = "silent"
 
 
 class Profile(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -123,8 +126,9 @@ class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
     spend, revenue, margin, cost
         Activity's amounts without refunds; all amounts; revenue times margin; money spent
         on the customer.
-    p_closed, p_churn
-        Probability of an account closed within the horizon; of silence or a closed account.
+    p_closed, p_involuntary, p_churn
+        Probability of an account closed within the horizon; of one closed by the operator, or with
+        payments open; of silence or a closed account.
     expected_spend, clv
         Spend expected over the horizon, 0 once the account is closed; the present value of the
         margin to come (`shared.domain.value`), likewise.
@@ -182,6 +186,7 @@ class Score(Struct, frozen=True, gc=False, tag_field="kind", tag="score"):
     rfm: str = ""
     value_band: int = 0
     heavy_use: list[str] = []
+    p_involuntary: float = 0.0
 
 
 class Clock(Struct, frozen=True, tag_field="kind", tag="clock"):
@@ -253,8 +258,8 @@ class Example(Struct, frozen=True, gc=False):
         The probability that this version's challenger gave at ``at``, if it had one.
     recent
         Whether the customer was active within two horizons before ``at``.
-    closed
-        The other label: the account was closed by then.
+    closed, involuntary
+        The other label: the account was closed by then; and not by the customer's choice.
     learned, measured
         What it is for.
     spend
@@ -279,6 +284,7 @@ class Example(Struct, frozen=True, gc=False):
     spend: float = 0.0
     market: str = ""
     challenger: float | None = None
+    involuntary: bool = False
 
 
 class Watermark(Struct, frozen=True):

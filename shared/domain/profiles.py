@@ -87,9 +87,10 @@ def _beats(value: Any, known: Any) -> bool:  # noqa: ANN401  # both of the fact'
 
 
 def _way(data: AccountData) -> str:
-    """Name the status, and who closed the account."""
-    by_operator = data.status == "closed" and data.voluntary is False
-    return "closed_involuntary" if by_operator else data.status
+    """Name the status, and who closed the account where that is said."""
+    if data.status != "closed" or data.voluntary is None:
+        return data.status
+    return "closed_voluntary" if data.voluntary else "closed_involuntary"
 
 
 def _purpose(data: AccountData) -> str:

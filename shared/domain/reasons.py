@@ -12,8 +12,12 @@ import numpy as np
 from shared.domain.churn import Scorer
 from shared.domain.features import FEATURES, Floats
 from shared.domain.outputs import Reason
+from shared.domain.signals import SIGNALS
 from shared.domain.signs import rating_of
 
+#: Signs that are named as reasons for closing: how many at most, and from what log odds on.
+_MOST_CLOSING: Final = 2
+_LEAST_CLOSING: Final = 0.1
 _IN_RHYTHM: Final = ("recency", "visits", "tenure")
 #: A row's features by name, and the customer's own rhythm in days.
 _Facts = namedtuple("_Facts", [*FEATURES, "rhythm"])  # type: ignore[misc]  # noqa: PYI024
@@ -21,11 +25,21 @@ _facts_of = partial(tuple.__new__, _Facts)
 
 
 def explain(scorer: Scorer, features: Floats) -> list[list[Reason]]:
-    """Return the strongest reasons for the score of each row (n, F), strongest first."""
-    return [
+    """Return the strongest reasons for the score of each row (n, F), strongest first.
+
+    Behind those for silence come signs that make it likelier that the account is closed.
+    """
+    found = [
         [Reason(name, round(share, 4), _TEXTS[name](facts)) for name, share in top]
         for facts, top in zip(_facts(scorer, features), scorer.reasons(features), strict=True)
     ]
+    which, shares = scorer.closing_signals(features)
+    for n, facts, row in zip(which.tolist(), _facts(scorer, features[which]), shares, strict=True):
+        for j in np.argsort(-row, kind="stable")[:_MOST_CLOSING].tolist():
+            if row[j] >= _LEAST_CLOSING:
+                text = _TEXTS[SIGNALS[j]](facts)
+                found[n].append(Reason(SIGNALS[j], round(float(row[j]), 4), text, of="closed"))
+    return found
 
 
 def _facts(scorer: Scorer, features: Floats) -> Iterator[Any]:

@@ -70,7 +70,8 @@ def foretell(scorer: Scorer, features: Floats, silent: Floats, rows: Rows) -> Fo
 
     """
     spend = np.where(rows["closed"] == lifecycle.OPEN, scorer.spend(features, silent), 0.0)
-    return Forecast(silent, scorer.predict_closed(features), spend)
+    closed, forced = scorer.predict_closed(features), scorer.predict_involuntary(features)
+    return Forecast(silent, closed, spend, forced)
 
 
 def worth(said: Forecast, rows: Rows, policy: Policy) -> Floats:
@@ -200,7 +201,9 @@ class Scoring:
         rows, now, indices = step.rows[which], step.now[which], step.indices[which].tolist()
         reasons = explain(self.model.scorer, features)
         said = foretell(self.model.scorer, features, risk, rows)
-        forecasts = (said.closed, said.churn, said.spend, worth(said, rows, self.policy))
+        forecasts = (
+            said.closed, said.involuntary, said.churn, said.spend, worth(said, rows, self.policy)
+        )  # fmt: skip
         visits = visits_to_come(self.model.scorer, features, risk, rows)
         review = self.next_review(rows, now) if step.phase == REVIEW else rows["review"]
         plain = zip(
@@ -224,7 +227,7 @@ class Scoring:
         dealings, limits = self._dealings(index, at, known), self.boundaries
 
         def make(origin: Identity) -> Score:
-            p_closed, p_churn, expected_spend, clv = forecast
+            p_closed, p_involuntary, p_churn, expected_spend, clv = forecast
             return Score(
                 customer=customer,
                 at=at,
@@ -246,6 +249,7 @@ class Scoring:
                 closed=bool(closed),
                 profile=profile,
                 p_closed=p_closed,
+                p_involuntary=p_involuntary,
                 p_churn=p_churn,
                 expected_spend=expected_spend,
                 clv=clv,

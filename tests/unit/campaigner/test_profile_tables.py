@@ -9,11 +9,12 @@ from rich.console import Console
 from services.campaigner.profile_tables import profile_tables
 from shared.domain.dealings import Dealings, ServiceUse, Touch
 from shared.domain.features import DAY_MS
-from shared.domain.outputs import Profile, Score
+from shared.domain.outputs import Profile, Reason, Score
 from tests.campaign_builders import T0, score
 
 DAY = DAY_MS
 EPOCH = 20_000 * DAY  # 2024-10-04
+OWES = Reason("payments_failed", 1.2, "payment failed twice", of="closed")
 
 
 def scored(**told: object) -> Score:
@@ -47,6 +48,10 @@ def test_who_only_bought_has_few_sections() -> None:
         ({"segment": "loyal", "rfm": "344"}, "segment loyal (recency, frequency, money 344)"),
         ({"clv": 5.0, "value_band": 4}, "lifetime value 5.00 to come, fifth 4 of 5"),
         ({"model": 0}, "silence 40.0% by model heuristic"),
+        ({"p_closed": 0.031, "p_involuntary": 0.0}, "account closed 3.1%"),
+        ({"p_closed": 0.03, "p_involuntary": 0.02}, "account closed 3.0% (involuntarily 2.0%)"),
+        ({"reasons": [OWES]}, "+1.20 payment failed twice (for closing the account)"),
+        ({"reasons": [structs.replace(OWES, of="silent")]}, "+1.20 payment failed twice"),
     ],
 )
 def test_what_a_score_tells(told: dict[str, object], line: str) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from shared.domain.batch import Record, read_batch
 from shared.domain.calendars import Plans
 from shared.domain.churn import Scorer
+from shared.domain.closing import Closure
 from shared.domain.customer import CustomerTable
 from shared.domain.dealings import Dealings
 from shared.domain.emission import Effects, Misplaced
@@ -127,7 +128,7 @@ def scorer(weight: NDArray[np.float64], lean: float = 0.0) -> Scorer:
     return Scorer(
         steps=Steps.of(POLICY.horizon_days),
         silence=Linear(zeros, ones, weight, lean),
-        closure=Linear(zeros, ones, zeros, -5.0),
+        closure=Closure(Linear(zeros, ones, zeros, -5.0)),
         plans=Plans(prior=5.0).table(),
         seasons=np.zeros(13),
         warm=True,

@@ -173,9 +173,16 @@ def test_it_predicts_what_scorer_and_trainer_would_have() -> None:
 
 
 def test_churn_is_silence_or_closing() -> None:
-    forecast = Forecast(np.array([0.2, 0.9]), np.array([0.5, 0.0]), np.zeros(2))
+    forecast = Forecast(
+        np.array([0.2, 0.9]), np.array([0.5, 0.0]), np.zeros(2), np.array([0.25, 0.0])
+    )
     assert forecast.churn.tolist() == pytest.approx([0.6, 0.9])
-    outcome = Outcome(np.array([True, False, False]), np.array([False, True, False]), np.zeros(3))
+    outcome = Outcome(
+        np.array([True, False, False]),
+        np.array([False, True, False]),
+        np.zeros(3),
+        np.zeros(3, np.bool_),
+    )
     assert outcome.churn.tolist() == [True, True, False]
 
 

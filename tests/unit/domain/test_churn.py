@@ -86,7 +86,7 @@ def by_hand(model: ChurnModel, x: Floats, closure: bool = False) -> float:
     """Say plainly what a warm model predicts: River's odds and the calendars', step by step."""
     facts, steps = facts_of(x), model.steps
     stays = 1.0
-    logistic = model._closure if closure else model._silence
+    logistic = model._closure.logistic if closure else model._silence
     for k in range(steps.count):
         ahead = k * steps.length
         values = [*inputs(facts, steps)[:5], *moving(ONE, facts, steps, ahead, steps.length)]

@@ -94,7 +94,9 @@ def test_of_several_values_of_a_key_the_last_one_wins() -> None:
     assert again.profile(0).plan == "gold"
 
 
-@pytest.mark.parametrize("change", [b"\xff", b"\x00", b"\x03", b"\x04", b"\x05", b"\x08", b"\x0a"])
+@pytest.mark.parametrize(
+    "change", [b"\xff", b"\x00", b"\x03", b"\x04", b"\x05", b"\x08", b"\x09", b"\x0b"]
+)
 def test_a_state_of_another_format_is_refused(change: bytes) -> None:
     ((key, value),) = table_of(ANNA).encode(everyone(1))
     with pytest.raises(StateFormatError, match=f"format {change[0]}.*build them anew"):

@@ -52,7 +52,7 @@ def test_who_leaves_is_told_better_than_without(cause: Cause, names: set[str]) -
         blind.merge(measured(cause, seed, FIRST))
     assert knowing.positives > 150
     assert knowing.auc() > blind.auc() + 0.05
-    weights = learned(known(cause, 1), until=CUT).scorer().closure_signals.weights
+    weights = learned(known(cause, 1), until=CUT).scorer().closure.signals.weights
     told = {name for name, weight in zip(SIGNALS, weights, strict=True) if weight > 0.7}
     assert names <= told
     if cause in {leaving.notices, leaving.contracts, leaving.limits, leaving.ratings}:

@@ -1,6 +1,7 @@
 """What is kept of dealings, told, and that no order of events changes it."""
 
 from collections.abc import Callable
+from itertools import permutations
 from random import Random
 from typing import get_args
 
@@ -151,7 +152,7 @@ def test_of_many_bills_the_first_is_overdue_longest() -> None:
 
 def test_every_status_is_kept_as_one_number() -> None:
     assert {*get_args(Status)} - {*STATUSES} == {"consent_given", "consent_withdrawn"}
-    assert {*STATUSES} - {*get_args(Status)} == {"closed_involuntary"}
+    assert {*STATUSES} - {*get_args(Status)} == {"closed_voluntary", "closed_involuntary"}
     assert STATUSES.index("closed") == 9  # states hold the numbers
 
 
@@ -182,7 +183,12 @@ def test_a_trial_is_remembered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [("closed", CLOSED_VOLUNTARY), ("closed_involuntary", CLOSED_INVOLUNTARY)]
+    ("status", "code"),
+    [
+        ("closed", CLOSED_VOLUNTARY),
+        ("closed_voluntary", CLOSED_VOLUNTARY),
+        ("closed_involuntary", CLOSED_INVOLUNTARY),
+    ],
 )
 def test_who_closed_an_account_is_known(status: str, code: int) -> None:
     kept = Ledger()
@@ -190,6 +196,33 @@ def test_who_closed_an_account_is_known(status: str, code: int) -> None:
     is_now(status, 3)(kept)
     assert ledger.closing(kept) == (code, day(3))
     assert ledger.newest_status(kept) == "closed"
+
+
+OWING, VOLUNTARY, INVOLUNTARY = ("payment_failed", 1), CLOSED_VOLUNTARY, CLOSED_INVOLUNTARY
+
+
+@pytest.mark.parametrize(
+    ("events", "code"),
+    [
+        ([OWING, ("closed", 3)], INVOLUNTARY),
+        ([("overdue", 3), ("closed", 3)], INVOLUNTARY),
+        ([OWING, ("closed_voluntary", 3)], VOLUNTARY),  # what is said counts
+        ([("closed_involuntary", 3)], INVOLUNTARY),
+        ([OWING, ("settled", 2), ("closed", 3)], VOLUNTARY),
+        ([OWING, ("closed", 3), ("settled", 5)], INVOLUNTARY),  # paid after it was closed
+        ([("closed", 3), ("payment_failed", 4)], VOLUNTARY),  # the last bill
+        ([OWING, ("settled", 2), ("closed", 3), ("overdue", 4), ("settled", 5)], VOLUNTARY),
+        ([OWING, ("closed", 3), ("closed_voluntary", 3)], VOLUNTARY),  # who says more
+    ],
+)
+def test_who_left_owing_left_involuntarily_unless_it_is_said(
+    events: list[tuple[str, int]], code: int
+) -> None:
+    for notes in permutations(events):
+        kept = Ledger()
+        for one in notes:
+            is_now(*one)(kept)
+        assert ledger.closing(kept) == (code, day(3))
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def test_each_lapse_can_be_won_back() -> None:
     [
         (True, "account closed by the customer"),
         (None, "account closed by the customer"),
-        (False, "account closed by the operator"),
+        (False, "account closed by the operator, or with payments open"),
     ],
 )
 def test_a_closed_account_has_lapsed(voluntary: bool | None, reason: str) -> None:

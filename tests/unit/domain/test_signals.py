@@ -148,7 +148,7 @@ def test_the_scorer_says_of_the_first_step_what_the_learner_does() -> None:
         found = present(x, WEEK)
         for p, base, effects in (
             (said[n], without[0][n], model._silence_signals),
-            (closing[n], without[1][n], model._closure_signals),
+            (closing[n], without[1][n], model._closure.effects),
         ):
             odds = np.log(base / (1 - base)) + effects.log_odds(found)
             assert p == pytest.approx(np.clip(1 / (1 + np.exp(-odds)), 1e-4, 1 - 1e-4), abs=1e-9)
@@ -162,7 +162,7 @@ def test_of_later_steps_a_passing_sign_says_less() -> None:
         x[FEATURES.index("payments_failed")] = rng.random() < 0.2
         gone = rng.random() < (0.3 if x[FEATURES.index("payments_failed")] else 0.01)
         model.learn(x, int(rng.random() < 0.5), int(gone))
-    learned = model._closure_signals.learned()
+    learned = model._closure.effects.learned()
     assert learned.average > 2.0
     asked = customers(2, planned=False)
     asked[1, FEATURES.index("payments_failed")] = 1

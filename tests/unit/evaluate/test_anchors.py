@@ -99,8 +99,8 @@ def fitted(features: Floats) -> Labels:
         customer=np.arange(n),
         at=times,
         labelled_at=times,
-        forecast=Forecast(nothing, nothing, nothing),
-        outcome=Outcome(none, none, nothing),
+        forecast=Forecast(nothing, nothing, nothing, nothing),
+        outcome=Outcome(none, none, nothing, none),
         heuristic=nothing,
         recent=none,
         features=features,
@@ -159,7 +159,9 @@ def test_boosting_learns_what_there_is_to_learn() -> None:
 
     features, silent = simulated(3000, 3)
     labels = fitted(features[:2000])
-    known = replace(labels, outcome=Outcome(silent[:2000], silent[:2000], np.zeros(2000)))
+    known = replace(
+        labels, outcome=Outcome(silent[:2000], silent[:2000], np.zeros(2000), silent[:2000])
+    )
     model = Boosting.fit(known, 28.0, plans=False)
     assert model is not None
     found = accuracy(model.say(features[2000:])[1], silent[2000:])

@@ -110,6 +110,25 @@ def test_the_challenger_is_told_with_what_it_would_have_reached(
     assert shown.count("Promoted to champion on") == len(promoted) > 0
 
 
+def test_ways_of_closing_are_told_apart_where_accounts_were_closed_involuntarily(
+    tenure: Tenure, tmp_path: Path
+) -> None:
+    rows = orders()
+    last = {customer: max(at for who, at, _ in rows if who == customer) for customer, *_ in rows}
+    left = [account(who, at + 1, "closed") for who, at in last.items()]
+    owing = [account(who, at, "overdue") for who, at in list(last.items())[::2]]
+    ways = ("prequential_voluntary", "prequential_involuntary")
+    plain = tenure.report(str(write_ndjson(tmp_path / "a.ndjson", rows, *left)), *SPAN, *CUT)
+    assert [plain[way] for way in (*ways, "cut_voluntary", "cut_involuntary")] == [None] * 4
+    path = write_ndjson(tmp_path / "b.ndjson", rows, *left, *owing)
+    told = tenure.report(str(path), *SPAN, *CUT)
+    for part in ("prequential", "cut"):
+        closed, *each = (told[f"{part}_{way}"] for way in ("closed", "voluntary", "involuntary"))
+        assert [one["n"] for one in each] == [closed["n"]] * 2
+        assert sum(one["base_rate"] for one in each) == pytest.approx(closed["base_rate"])
+    assert told["prequential_involuntary"]["base_rate"] > 0
+
+
 def test_each_format_gives_the_same_figures(tenure: Tenure, tmp_path: Path) -> None:
     rows = orders()
     files = [

@@ -15,7 +15,7 @@ from services.campaigner.console.questions.trail import Past, Trail
 from services.campaigner.console.questions.words import ago, count, day, moment, money, name_of
 from services.campaigner.console.state import Console
 from services.campaigner.console.widgets import Cell, Chart, Figure, Table, button, card
-from services.campaigner.profile_tables import PRODUCTS, SERVICES, products, services
+from services.campaigner.profile_tables import PRODUCTS, SERVICES, in_words, products, services
 from shared.adapters.api_keys import Permission
 from shared.domain.outputs import Score
 
@@ -118,7 +118,7 @@ class _Customer:
         self._show_figures(found.score, suppressed=found.suppressed)
         self._reasons.show(
             [
-                (each.text, Cell(f"{each.contribution:+.2f}"))
+                (in_words(each), Cell(f"{each.contribution:+.2f}"))
                 for each in sorted(found.score.reasons, key=lambda each: -abs(each.contribution))
             ]
         )
