@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,8 +25,12 @@ Ints = NDArray[np.int64]
 RECENCY: Final = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0)  # in horizons
 VISITS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 25, 32, 45, 64, 100, 200)
 _R, _N, _A = len(RECENCY) + 1, len(VISITS) + 1, 122  # recencies, visits, ages (0: unknown)
-_FAMILIES: Final = 64  # families with cells of their own; later ones share the general ones
+_FAMILIES: Final = 64  # families with cells of their own; others share the general ones
 _PLANS: Final = 4096
+#: Cells that are kept: some 6 MB of a snapshot, which has two models and must not pass
+#: `topics.LARGEST_MODEL_BYTES`.
+_CELLS: Final = 100_000
+_STALE_DAYS: Final = 365.0  # a plan or family not met for so long gives its place to a new one
 _SEASONS: Final = 13
 _YEAR: Final = 365.25
 _SEASON_PRIOR: Final = 1 / 100  # the same for a season, as a share of the labels in a horizon
@@ -62,16 +67,47 @@ class Plans:
 
     def __init__(self, prior: float) -> None:
         self._prior = prior
-        self._families: dict[int, int] = {}
-        self._began: dict[int, float] = {}
-        self._cells: dict[int, list[float]] = {}  # key: effect, information
+        # All of these in the order in which they were last met.
+        self._families: dict[int, tuple[int, float]] = {}  # code: index, day
+        self._plans: dict[int, tuple[float, float]] = {}  # code: first day, day
+        self._cells: OrderedDict[int, list[float]] = OrderedDict()  # key: effect, information
 
-    def meet(self, plan: int, family: int, began: float) -> None:
-        """Take note of a plan (code) of a family (code) on which somebody was active by then."""
-        if plan in self._began or len(self._began) < _PLANS:
-            self._began[plan] = min(began, self._began.get(plan, began))
+    def meet(self, plan: int, family: int, began: float, day: float) -> None:
+        """Take note of a plan on which somebody was active.
+
+        Where there is no place for another, the one that was met least recently gives way, if that
+        is a year ago: places that went to and fro would teach nothing.
+
+        Parameters
+        ----------
+        plan, family
+            Their codes.
+        began
+            Days since 1970 of somebody's first activity on it.
+        day
+            Days since 1970, now.
+        """
+        first, _ = self._plans.pop(plan, (began, day))
+        if len(self._plans) < _PLANS or _drop_stale(self._plans, day) is not None:
+            self._plans[plan] = (min(first, began), day)
+        index = self._index_of(family, day)
+        if index is not None:
+            self._families[family] = (index, day)
+
+    def _index_of(self, family: int, day: float) -> int | None:
+        """Take a family's index out, or one for a new family; None where there is none left."""
+        if family in self._families:
+            return self._families.pop(family)[0]
         if len(self._families) < _FAMILIES:
-            self._families.setdefault(family, len(self._families))
+            return len(self._families)
+        dropped = _drop_stale(self._families, day)
+        if dropped is None:
+            return None
+        index = int(dropped[0])
+        own = [key for key in self._cells if _is_of(index, key)]
+        for key in own:
+            del self._cells[key]
+        return index
 
     def age(self, plan: int, day: float, own: float) -> float:
         """Return the age of a plan in days, NaN when unknown.
@@ -86,14 +122,14 @@ class Plans:
             Days since the customer's own first activity on it, 0 for none: a plan is no younger,
             and a new one is not met before its first label is ripe.
         """
-        known = day - self._began.get(plan, math.inf)
+        known = day - self._plans.get(plan, (math.inf, 0.0))[0]
         age = max(known, own if own > 0.0 else -math.inf)
         return age if age >= 0.0 else math.nan
 
     def place(self, family: int, age: float, visits: float, silent: float) -> Place:
         """Return where a customer stands; plan's age in steps, recency in horizons."""
         return Place(
-            self._families.get(family, -1),
+            self._families.get(family, (-1, 0.0))[0],
             0 if math.isnan(age) else int(min(age * 2.0, _A - 2.0)) + 1,
             bisect_right(VISITS, visits),
             bisect_right(RECENCY, silent),
@@ -109,6 +145,9 @@ class Plans:
             cell = self._cells.setdefault(key, [0.0, 0.0])
             cell[1] += information
             cell[0] -= gradient / (self._prior + cell[1])
+            self._cells.move_to_end(key)
+        while len(self._cells) > _CELLS:
+            self._cells.popitem(last=False)
 
     def table(self) -> PlanTable:
         """Return a frozen copy that is looked up by many at once."""
@@ -119,22 +158,28 @@ class Plans:
                 effects[(slice(None), *where)] += self._cells[key][0]
             else:
                 effects[(family, *where)] += self._cells[key][0]
-        return PlanTable(_sorted_map(self._families), _sorted_map(self._began), effects)
+        families = {code: index for code, (index, _) in self._families.items()}
+        began = {code: first for code, (first, _) in self._plans.items()}
+        return PlanTable(_sorted_map(families), _sorted_map(began), effects)
 
     def dump(self) -> dict[str, Any]:
-        """Return the state as JSON values."""
-        cells = [[key, *self._cells[key]] for key in sorted(self._cells)]
+        """Return the state as JSON values, in its order."""
         return {
-            "families": list(self._families),
-            "began": [list(item) for item in self._began.items()],
-            "cells": cells,
+            "families": [[code, *found] for code, found in self._families.items()],
+            "plans": [[code, *found] for code, found in self._plans.items()],
+            "cells": [[key, *cell] for key, cell in self._cells.items()],
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Put back what `dump` returned."""
-        self._families = {code: index for index, code in enumerate(state["families"])}
-        self._began = dict(map(tuple, state["began"]))
-        self._cells = {key: [effect, seen] for key, effect, seen in state["cells"]}
+    def restore(self, state: dict[str, Any], day: float) -> None:
+        """Put back what `dump` returned; in the first states all was met by ``day``."""
+        if "began" in state:
+            state = state | {
+                "families": [[code, n, day] for n, code in enumerate(state["families"])],
+                "plans": [[*each, day] for each in state["began"]],
+            }
+        self._families = {code: (index, met) for code, index, met in state["families"]}
+        self._plans = {code: (first, met) for code, first, met in state["plans"]}
+        self._cells = OrderedDict((key, [effect, seen]) for key, effect, seen in state["cells"])
 
 
 @dataclass(frozen=True)
@@ -228,6 +273,18 @@ def _keys(place: Place) -> list[int]:
         key = (key * _A + (place.age if age else 0)) * _N + (place.visits if visits else 0)
         keys.append(key * _R + (place.recency if recency else 0))
     return keys
+
+
+def _drop_stale(kept: dict[int, tuple[Any, float]], day: float) -> tuple[Any, float] | None:
+    """Take out what was met least recently if that is long ago, and return it."""
+    code = next(iter(kept))
+    return kept.pop(code) if kept[code][1] < day - _STALE_DAYS else None
+
+
+def _is_of(family: int, key: int) -> bool:
+    """Tell whether a cell is a family's own."""
+    level, found, _ = _unpack(key)
+    return _LEVELS[level][0] and found == family
 
 
 def _unpack(key: int) -> tuple[int, int, tuple[Any, ...]]:

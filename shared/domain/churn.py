@@ -387,7 +387,7 @@ class ChurnModel:
         if not plan:
             return None
         if facts.visits:
-            self._plans.meet(plan, family, day - own)
+            self._plans.meet(plan, family, day - own, day)
         age = self._plans.age(plan, day, own) / self.steps.length
         return self._plans.place(family, age, facts.visits, facts.recency / self.steps.horizon)
 
@@ -459,7 +459,7 @@ class ChurnModel:
         model._closure.logistic.restore(state["closure"])
         if "heuristic" in state:  # not in the first states of this version
             model._heuristic.restore(state["heuristic"])
-        model._plans.restore(state["plans"])
+        model._plans.restore(state["plans"], max(model._last_day, 0.0))
         if model.chosen.seasons:
             model._seasons.restore(state["seasons"])
         if "spend_level" in state:  # not in the first states of this version
