@@ -384,17 +384,19 @@ def test_no_label_is_taken_of_whoever_pauses() -> None:
 
 
 def test_what_is_measured_says_in_which_market() -> None:
-    days = [T0 + n * DAY_MS for n in range(120)]
-    gone = account("zoe", T0, "closed", market="gb")  # of whom no label is taken
-    events = [gone, account("ada", T0, "activated", market="de"), usage("bob", T0)]
-    records = [record(0, events, T0)]
-    records += [record(n, [tick(at)], at) for n, at in enumerate(days[1:70], start=1)]
-    records += [record(70, [account("ada", days[70], "activated", market="nl")], days[70])]
-    records += [record(n, [tick(at)], at) for n, at in enumerate(days[71:], start=71)]
+    quarters = range(T0, T0 + 120 * DAY_MS, SLOT_MS)  # so that reviews fall due one at a time
+    moves = {
+        T0: [account("ada", T0, "activated", market="de"), usage("bob", T0)],
+        T0 + 70 * DAY_MS: [account("ada", T0 + 70 * DAY_MS, "activated", market="nl")],
+    }
+    records = [record(n, moves.get(at, [tick(at)]), at) for n, at in enumerate(quarters)]
     one_by_one = run(partition(), records, range(len(records))).examples
     assert run(partition(), records).examples == one_by_one
-    measured = [(each.labelled_at, each.market) for each in one_by_one if each.measured]
-    assert {market for _, market in measured} == {"de", "nl", ""}
-    assert all(market != "nl" for at, market in measured if at < days[70])
-    assert all(market != "de" for at, market in measured if at >= days[70])
+    phases = {hash64(name) % SLOTS_A_DAY: name for name in ("ada", "bob")}
+    measured = [each for each in one_by_one if each.measured]
+    assert len({each.market for each in measured}) == 3
+    for each in measured:
+        of_ada = phases[each.at // SLOT_MS % SLOTS_A_DAY] == "ada"
+        moved = each.labelled_at > T0 + 70 * DAY_MS
+        assert each.market == (("nl" if moved else "de") if of_ada else "")
     assert {each.market for each in one_by_one if not each.measured} == {""}
