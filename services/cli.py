@@ -19,6 +19,7 @@ from services.campaigner.cohorts_cli import cohorts, referrers, sources
 from services.campaigner.controls.cli import audit, suppression
 from services.campaigner.invest_cli import invest
 from services.campaigner.months_cli import cash, months
+from services.campaigner.products_cli import leads, products
 from services.campaigner.segments_cli import segments
 from services.campaigner.tariffs_cli import tariffs
 from services.commands.bench import bench
@@ -59,6 +60,7 @@ app.add_typer(customer)
 customer.command()(erasures)
 customer.command()(invest)
 customer.command()(tariffs)
+customer.command()(products)
 app.command()(decisions)
 app.command()(base)
 app.command()(segments)
@@ -67,6 +69,7 @@ app.command()(cash)
 app.command()(cohorts)
 app.command()(sources)
 app.command()(referrers)
+app.command()(leads)
 app.command()(flows)
 app.add_typer(campaigns)
 app.add_typer(suppression)

@@ -24,6 +24,7 @@ from services.campaigner.gauges import Gauges
 from services.campaigner.http import Api, create_app
 from services.campaigner.messages import SOURCE
 from services.campaigner.ports import Clock, Hook, no_hook
+from services.campaigner.products import NextProducts
 from services.campaigner.publisher import Publisher
 from services.campaigner.quintiles import Quintiles
 from services.campaigner.recall import recall
@@ -90,6 +91,7 @@ class Campaigning:
     webhooks: DeliverAll
     traces: Traces
     quintiles: Quintiles
+    products: NextProducts
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set.
@@ -105,6 +107,7 @@ class Campaigning:
         works["gauges"] = self.gauges.run
         works["webhooks"] = self.webhooks.run
         works["quintiles"] = self.quintiles.run
+        works["products"] = self.products.run
         threads = [self._thread(name, work, ending) for name, work in works.items()]
         async with self.server:
             for thread in threads:
@@ -223,7 +226,10 @@ def build(
     health.add_check("scores", lambda: consumer.problem)
     health.add_check("outbox", lambda: publisher.problem)
     health.add_check("database", lambda: gauges.problem)
-    api = Api(queries, lambda: rules.book, controls.controls, policy=settings.policy())
+    products = NextProducts(queries.products, queries.now)
+    api = Api(
+        queries, lambda: rules.book, controls.controls, policy=settings.policy(), products=products
+    )
     app = create_app(api, keys, health)
     add_controls(
         app,
@@ -241,6 +247,7 @@ def build(
             Parts(
                 settings=settings,
                 queries=queries,
+                products=products,
                 console_queries=ConsoleQueries(database),
                 controls=controls,
                 book=lambda: rules.book,
@@ -272,4 +279,5 @@ def build(
         DeliverAll(endpoints, deliver),
         traces,
         Quintiles(queries.segments, campaigner.leases, partial(_tell, settings)),
+        products,
     )

@@ -23,6 +23,7 @@ from services.campaigner.profile_tables import profile_tables
 from services.campaigner.report_tables import report_tables
 from services.campaigner.simulate_cli import simulate
 from shared.domain.outputs import Score
+from shared.domain.uptake import NextProduct
 from shared.settings import load_settings
 
 customer = typer.Typer(name="customer", help="Look at a customer.", no_args_is_help=True)
@@ -39,6 +40,9 @@ Key = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+#: Products that a customer is likely to take up next.
+_NEXT = 3
+
 campaigns.command()(simulate)
 campaigns.command()(export)
 
@@ -54,11 +58,13 @@ def show(
     """Show a customer: stage, risk with its reasons, activity, value, account and touch points."""
     with closing(open_client(url, key)) as client:
         profile, worth = client.profile(identity), client.investment(identity)
+        following = client.products(identity, _NEXT)["next"]
     if as_json:
         typer.echo(json.dumps(profile))
     else:
         score = msgspec.convert(profile, Score)
-        print_tables(*profile_tables(score, worth["at_stake"]), apart=True)
+        likely = msgspec.convert(following, list[NextProduct])
+        print_tables(*profile_tables(score, worth["at_stake"], likely), apart=True)
 
 
 def decisions(

@@ -50,6 +50,10 @@ class OperatorClient:
         path = f"/v1/customers/{quote(customer, safe='')}/investment"
         return self._get(path, **{name: each for name, each in asked.items() if each is not None})
 
+    def products(self, customer: str, limit: int) -> dict[str, Any]:
+        """Return what a customer holds, and is likely to take up next."""
+        return self._get(f"/v1/customers/{quote(customer, safe='')}/products", limit=limit)
+
     def customer_decisions(self, customer: str, limit: int) -> list[dict[str, Any]]:
         """Return what was decided about a customer, the newest first."""
         path = f"/v1/customers/{quote(customer, safe='')}/decisions"

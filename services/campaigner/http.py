@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 
 from services.campaigner.campaign_file import CampaignBook
 from services.campaigner.investment_query import InvestmentQuery
+from services.campaigner.products import NextProducts
 from services.campaigner.views import (
     AuditPage,
     BasePage,
@@ -22,8 +23,10 @@ from services.campaigner.views import (
     CohortPage,
     DecisionPage,
     Done,
+    LeadPage,
     MonthPage,
     Problem,
+    ProductPage,
     ReferrerPage,
     SegmentPage,
     SourcePage,
@@ -46,6 +49,7 @@ from shared.domain.campaign_report import CampaignReport, report_on, reports_on
 from shared.domain.cohorts import CohortBy, cohorts
 from shared.domain.controls import ALL, UNCONTROLLED, Controls
 from shared.domain.investment import Investment, invest
+from shared.domain.leads import ranked
 from shared.domain.outputs import Score
 from shared.domain.policy import Policy
 
@@ -55,7 +59,7 @@ _SCHEMAS: Final = "#/components/schemas/{name}"
 _ANSWERS: Final = (
     Score, StoredDecision, DecisionPage, CampaignPage, CampaignReport, StagePage, Problem,
     SuppressionPage, AuditPage, Done, BasePage, CohortPage, SourcePage, ReferrerPage,
-    Investment, SegmentPage, MonthPage, CashPage,
+    Investment, SegmentPage, MonthPage, CashPage, ProductPage, LeadPage,
 )  # fmt: skip
 
 CustomerId = Annotated[str, Path(description="As in the events")]
@@ -92,8 +96,10 @@ class Api:
         controls: Callable[[], Controls] = lambda: UNCONTROLLED,
         *,
         policy: Policy = _POLICY,
+        products: NextProducts | None = None,
     ) -> None:
         self._policy = policy
+        self._products = products or NextProducts(queries.products, queries.now)
         self._queries = queries
         self._book = book
         self._controls = controls
@@ -114,6 +120,15 @@ class Api:
             raise ProblemError(404, "No such customer. Check the id.")
         score = msgspec.json.decode(profile, type=Score)
         return _json(invest(score, self._policy, asked.response(), asked.offer, asked.bargain()))
+
+    def products(self, customer: CustomerId, limit: Limit = 5) -> Response:
+        """Return what a customer holds, and is likely to take up next."""
+        profile = self._queries.profile(customer)
+        if profile is None:
+            raise ProblemError(404, "No such customer. Check the id.")
+        dealings = msgspec.json.decode(profile, type=Score).dealings
+        held, following = self._products.of(customer, dealings, limit)
+        return _json(ProductPage(customer, held, following, self._products.learned_at))
 
     def customer_decisions(
         self, customer: CustomerId, limit: Limit = 100, after: After = None
@@ -204,6 +219,12 @@ class Api:
         """Return who brought whom, by how many of these paid for something."""
         return _json(ReferrerPage(referrers(self._queries.acquired(), limit)))
 
+    def leads(self, limit: Limit = 100) -> Response:
+        """Return who has not paid yet, the likeliest to within the horizon first."""
+        at, horizon = self._queries.now(), self._policy.horizon_days
+        found = ranked(self._queries.leads.all(), at, horizon)
+        return _json(LeadPage(at, horizon, len(found), found[:limit]))
+
     def _page(self, limit: int, after: str | None, **wanted: str | None) -> Response:
         found = self._queries.decisions(limit=limit, after=after, **wanted)
         following = found[-1].id if len(found) == limit else None
@@ -231,6 +252,7 @@ def create_app(api: Api, doorkeeper: Doorkeeper, health: Health) -> FastAPI:
         # Ids may hold slashes, hence `:path`, and hence the longer one first.
         ("/v1/customers/{customer:path}/decisions", api.customer_decisions, DecisionPage),
         ("/v1/customers/{customer:path}/investment", api.investment, Investment),
+        ("/v1/customers/{customer:path}/products", api.products, ProductPage),
         ("/v1/customers/{customer:path}", api.customer, Score),
         ("/v1/decisions", api.decisions, DecisionPage),
         ("/v1/decisions/{decision}", api.decision, StoredDecision),
@@ -245,6 +267,7 @@ def create_app(api: Api, doorkeeper: Doorkeeper, health: Health) -> FastAPI:
         ("/v1/base/cohorts", api.cohorts, CohortPage),
         ("/v1/base/sources", api.sources, SourcePage),
         ("/v1/base/referrers", api.referrers, ReferrerPage),
+        ("/v1/leads", api.leads, LeadPage),
     ):
         guard = [Depends(require_reader)]
         answers = documented(answer)

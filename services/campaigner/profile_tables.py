@@ -12,25 +12,30 @@ from rich.text import Text
 from shared.domain.dealings import Dealings, ServiceUse
 from shared.domain.features import DAY_MS
 from shared.domain.outputs import Profile, Reason, Score
+from shared.domain.uptake import NextProduct
 
 Row = tuple[str, str]
 
 SERVICES: Final = ("service", "last used", "in all", "a day (30)", "a day (90)", "trend")
 PRODUCTS: Final = ("product", "last bought")
+NEXT: Final = ("likely next", "in 30 days", "against others")
 
 #: Under this a change of risk is none.
 _STEADY: Final = 0.005
 
 
-def profile_tables(score: Score, at_stake: float) -> list[Table]:
+def profile_tables(
+    score: Score, at_stake: float, following: Sequence[NextProduct] = ()
+) -> list[Table]:
     """Return the sections that have something to say; times are in UTC.
 
-    ``at_stake`` is what it is worth that the customer surely stays for one more horizon.
+    ``at_stake`` is what it is worth that the customer surely stays for one more horizon,
+    ``following`` what the customer is likely to take up next.
     """
     found = sections(score)
     found["value"].append(("at stake", f"{_money(at_stake)} if the next horizon were sure"))
     tables = [_section(name, rows) for name, rows in found.items()]
-    return [*tables, *_lists(score.dealings), _reasons(score)]
+    return [*tables, *_lists(score.dealings), *_next(following), _reasons(score)]
 
 
 def sections(score: Score) -> dict[str, list[Row]]:
@@ -162,6 +167,16 @@ def products(dealings: Dealings) -> list[Sequence[str]]:
     """Return what a customer bought last, in the columns of `PRODUCTS`; the newest first."""
     newest = sorted(dealings.products.items(), key=lambda one: -one[1])
     return [(name, day(at)) for name, at in newest]
+
+
+def likely(following: Sequence[NextProduct]) -> list[Sequence[str]]:
+    """Return what a customer is likely to take up next, in the columns of `NEXT`."""
+    return [(one.product, f"{one.rate:.2%}", f"{one.lift:.2f} times") for one in following]
+
+
+def _next(following: Sequence[NextProduct]) -> Iterator[Table]:
+    if following:
+        yield _table(NEXT, likely(following))
 
 
 def _service(name: str, use: ServiceUse) -> Sequence[str]:

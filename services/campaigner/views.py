@@ -14,8 +14,10 @@ from shared.domain.base_report import By, Group
 from shared.domain.campaign_outputs import Outcome
 from shared.domain.campaigns import Campaign
 from shared.domain.cohorts import Cohort, CohortBy
+from shared.domain.leads import Chance
 from shared.domain.outputs import Stage
 from shared.domain.rfm import Boundaries
+from shared.domain.uptake import Held, NextProduct
 
 
 class DecisionPage(Struct, frozen=True):
@@ -115,6 +117,38 @@ class ReferrerPage(Struct, frozen=True):
     """Who brought others, who brought most paying customers first."""
 
     referrers: list[Referrer]
+
+
+class ProductPage(Struct, frozen=True):
+    """What a customer holds, and is likely to take up next.
+
+    Attributes
+    ----------
+    held
+        Products, and when each was first bought (epoch ms), so far as scores told.
+    next
+        Those not held, the likeliest first.
+    at
+        The base's time (epoch ms) as of which take-ups were counted; 0 before they were.
+
+    """
+
+    customer: str
+    held: Held
+    next: list[NextProduct]
+    at: int
+
+
+class LeadPage(Struct, frozen=True):
+    """Who has not paid yet, the likeliest to within ``horizon_days`` of ``at`` (epoch ms) first.
+
+    ``waiting`` are all of them.
+    """
+
+    at: int
+    horizon_days: float
+    waiting: int
+    leads: list[Chance]
 
 
 class SuppressionPage(Struct, frozen=True):

@@ -25,12 +25,14 @@ from shared.domain.campaigns import (
 )
 from shared.domain.checks import Crossing, expected_gain
 from shared.domain.controls import ALL
+from shared.domain.leads import follow
 from shared.domain.offers import UNKNOWN, Learned, Tally
 from shared.domain.outputs import Cause, Score
 from shared.domain.seen import Seen
 from shared.domain.segment_fold import SegmentFold
 from shared.domain.standings import Enrolment, Standings
 from shared.domain.units import Unit, achieved, tally_of, unit_of, unit_of_all
+from shared.domain.uptake import hold
 
 #: Why a customer is looked at when time alone made it due: as at any review.
 _BY_TIME: Final[Cause] = "review"
@@ -127,11 +129,18 @@ class Fold:
                 self._batch.released.append(Enrolment(customer, each, at))
 
     def _book(self, before: Seen | None, score: Score) -> None:
-        """Book to the base over time what a score adds to the one before."""
+        """Book what a score adds to the base over time; note what is held, and leads that paid."""
         customer = score.customer
         booked, changes = book(self._standings.booked.get(customer), before, score)
         self._standings.booked[customer] = self._batch.booked[customer] = booked
         add(self._batch.base, changes)
+        held = hold(self._standings.held.get(customer), score.dealings)
+        if held:
+            self._standings.held[customer] = self._batch.held[customer] = held
+        lead = self._standings.leads.get(customer)
+        lead = follow(lead, score, known=before is not None)
+        if lead is not None:
+            self._standings.leads[customer] = self._batch.leads[customer] = lead
 
     def _measure(self, unit: Unit) -> None:
         """Measure a unit whose window ended, and learn from it what its offer is worth."""

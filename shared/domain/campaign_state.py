@@ -15,12 +15,14 @@ from shared.domain.campaign_outputs import Decision
 from shared.domain.campaigns import Arming, Campaign, GuardRails
 from shared.domain.controls import UNCONTROLLED, Controls
 from shared.domain.errors import TenureError
+from shared.domain.leads import Lead
 from shared.domain.named_segments import Membership, NamedSegment, SegmentChange
 from shared.domain.offers import Key as OfferKey
 from shared.domain.offers import Tally
 from shared.domain.outputs import DeadLetter, Score
 from shared.domain.standings import Enrolment, Sweep
 from shared.domain.units import Achieved, Unit
+from shared.domain.uptake import Held
 
 
 class LostPartitionError(TenureError):
@@ -64,6 +66,10 @@ class Batch:
         What changed in the base over time.
     booked
         What was booked of each customer in `profiles`.
+    held
+        Which products each of them holds, of those who hold any.
+    leads
+        How each of them came to pay, of those who were heard of before.
     letters
         Records that could not be read.
     memberships, changes
@@ -90,6 +96,8 @@ class Batch:
     tallies: dict[OfferKey, Tally] = field(default_factory=dict)
     base: Changes = field(default_factory=dict)
     booked: dict[str, Booked] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
+    leads: dict[str, Lead] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
     memberships: dict[tuple[str, str], Membership] = field(default_factory=dict)
     changes: list[SegmentChange] = field(default_factory=list)

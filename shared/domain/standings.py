@@ -13,10 +13,12 @@ from shared.domain.base_book import Booked
 from shared.domain.campaign_outputs import Decision
 from shared.domain.campaigns import UNTOUCHED, Arming, Campaign
 from shared.domain.checks import History
+from shared.domain.leads import Lead
 from shared.domain.named_segments import Membership
 from shared.domain.seen import Seen
 from shared.domain.triggers import DAY_MS, Timed
 from shared.domain.units import Unit
+from shared.domain.uptake import Held
 
 #: The longest time that a cap looks back.
 LOOK_BACK_MS: Final = 7 * DAY_MS
@@ -68,6 +70,10 @@ class Standings:
         Decisions that wait for the end of quiet hours, by (customer, campaign).
     booked
         What was booked of each customer to the base over time.
+    held
+        Which products each customer holds, of those who hold any.
+    leads
+        How customers came to pay, of those who were heard of before.
     at
         The partition's time when they were read: what time alone made due until then was looked
         at, though ``seen`` does not know, which is of the last scores.
@@ -90,6 +96,8 @@ class Standings:
     swept: Sweep = field(default=Sweep(), compare=False)
     clock: int = field(default=0, compare=False)
     booked: dict[str, Booked] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
+    leads: dict[str, Lead] = field(default_factory=dict)
     _ends: list[tuple[int, str, str]] = field(default_factory=list, init=False, compare=False)
     _due: list[tuple[int, str]] = field(default_factory=list, init=False, compare=False)
     _campaigns: Sequence[Campaign] | None = field(default=None, init=False, compare=False)
@@ -179,6 +187,8 @@ class Standings:
         """Know nothing of a customer any more."""
         self.seen.pop(customer, None)
         self.booked.pop(customer, None)
+        self.held.pop(customer, None)
+        self.leads.pop(customer, None)
         self.armings.pop(customer, None)
         self.memberships.pop(customer, None)
         self.enrolments.pop(customer, None)

@@ -20,6 +20,7 @@ _WORDS: Final = "tests/documents/test_commands.py::test_what_compose_is_asked_fo
 _EVALUATE: Final = (
     "tests/unit/evaluate/test_evaluate_command.py::test_the_report_has_what_programs_rely_on"
 )
+_PRODUCTS: Final = "tests/unit/evaluate/test_products.py::test_the_command_measures_a_file"
 _REPLAY: Final = (
     "tests/integration/test_replay.py::test_the_command_sends_a_file_in_order_and_moves_time"
 )
@@ -91,6 +92,8 @@ ELSEWHERE: Final[dict[str, str]] = {
     "source='shop'\"": _REPLAY,
     "tenure replay FILE": _REPLAY,
     "tenure evaluate FILE": _EVALUATE,
+    "tenure bench products": _PRODUCTS,
+    "tenure bench products FILE": _PRODUCTS,
     "tenure evaluate --cut": _EVALUATE,
     "tenure campaigns approve NAME VERSION": "tests/unit/campaigner/test_controls.py::"
     "test_an_author_needs_somebody_else",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from services.campaigner.campaign_file import CampaignBook
 from services.campaigner.ports import Clock
+from services.campaigner.products import NextProducts
 from shared.adapters.health import Health
 from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.adapters.sql.console_queries import ConsoleQueries
@@ -22,6 +23,8 @@ class Parts:
     ----------
     queries, console_queries
         The database, to be read.
+    products
+        Suggests what a customer takes up next.
     controls
         What people change, and the log of it.
     book
@@ -38,6 +41,7 @@ class Parts:
     settings: Settings
     queries: CampaignQueries
     console_queries: ConsoleQueries
+    products: NextProducts
     controls: ControlStore
     book: Callable[[], CampaignBook]
     knows: Callable[[str], bool]

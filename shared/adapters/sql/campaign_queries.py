@@ -11,6 +11,8 @@ from sqlalchemy import ColumnElement, Engine, Integer, case, cast, func, select
 from shared.adapters.sql.base_store import BaseStore
 from shared.adapters.sql.budget_store import spent_in
 from shared.adapters.sql.engine import reading
+from shared.adapters.sql.lead_store import LeadStore
+from shared.adapters.sql.product_store import ProductStore
 from shared.adapters.sql.segment_store import SegmentStore
 from shared.adapters.sql.tables import customers, decisions, positions, units
 from shared.domain.acquisition import Acquired
@@ -49,6 +51,9 @@ class CampaignQueries:
         self._engine = engine
         #: Questions about segments.
         self.segments = SegmentStore(engine)
+        #: Questions about what customers hold, and about leads.
+        self.products = ProductStore(engine)
+        self.leads = LeadStore(engine)
         #: Questions about the base over time.
         self.base = BaseStore(engine)
 

@@ -9,6 +9,8 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from shared.adapters.sql.base_store import read_booked
+from shared.adapters.sql.lead_store import read_leads
+from shared.adapters.sql.product_store import read_held
 from shared.adapters.sql.tables import (
     armings,
     customers,
@@ -44,6 +46,8 @@ def read_standings(connection: Connection, topic: str, partition: int) -> Standi
         memberships=_memberships(connection, partition),
         swept=_swept(connection, partition),
         booked=read_booked(connection, partition),
+        held=read_held(connection, partition),
+        leads=read_leads(connection, partition),
     )
 
 

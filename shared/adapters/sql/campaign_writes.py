@@ -11,7 +11,9 @@ from sqlalchemy import Connection, bindparam, delete, update
 from shared.adapters.sql.base_store import book, encode_booked
 from shared.adapters.sql.budget_store import take
 from shared.adapters.sql.bulk import Row, insert_rows, update_rows, upsert_rows
+from shared.adapters.sql.lead_store import encode_lead
 from shared.adapters.sql.offer_store import learn
+from shared.adapters.sql.product_store import encode_held
 from shared.adapters.sql.tables import (
     armings,
     customers,
@@ -68,6 +70,8 @@ def _profile(batch: Batch, score: Score, raw: str) -> Row:
         "score": raw,
         "clv": score.clv,
         "booked": encode_booked(batch.booked[score.customer]),
+        "held": encode_held(batch.held.get(score.customer)),
+        "lead": encode_lead(batch.leads.get(score.customer)),
         "segment": score.segment,
         "value_band": score.value_band,
     }

@@ -55,6 +55,8 @@ customers: Final = Table(
     Column("origin_ordinal", Integer, nullable=False),
     Column("score", Text, nullable=False),
     Column("booked", Text),
+    Column("held", Text),
+    Column("lead", Text),
     Column("clv", Float, nullable=False, server_default="0"),
     Column("segment", String(16), nullable=False, server_default=""),
     Column("value_band", Integer, nullable=False, server_default="0"),

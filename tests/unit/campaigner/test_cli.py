@@ -19,20 +19,24 @@ from services.campaigner import (
     cohorts_page,
     invest_cli,
     months_cli,
+    products_cli,
     segments_cli,
     tariffs_cli,
 )
 from services.campaigner.campaign_file import CampaignBook, CampaignFileError
 from services.campaigner.client import OperatorClient, OperatorError
 from services.campaigner.http import Api, create_app
+from services.campaigner.products import NextProducts
 from shared.adapters.api_keys import Caller, KeyRing, OpenDoor, create_key
 from shared.adapters.health import Health
 from shared.adapters.http import HttpServer
 from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.adapters.sql.engine import open_database
 from shared.adapters.sql.segment_store import SegmentStore
+from shared.domain.dealings import Dealings
+from shared.domain.outputs import Profile
 from shared.domain.rfm import Boundaries
-from tests.campaign_builders import T0, campaign, score
+from tests.campaign_builders import DAY, T0, campaign, score
 from tests.unit.campaigner.world import World, emptied
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "examples" / "campaigns.yaml"
@@ -43,6 +47,8 @@ app.add_typer(cli.customer)
 app.add_typer(cli.campaigns)
 app.command("tariffs")(tariffs_cli.tariffs)
 app.command("invest")(invest_cli.invest)
+app.command()(products_cli.products)
+app.command()(products_cli.leads)
 app.command()(cli.decisions)
 app.command()(base_cli.base)
 app.command()(segments_cli.segments)
@@ -275,3 +281,36 @@ async def test_sources_and_referrers_in_tables_and_for_programs(url: str) -> Non
     assert (found["source"], found["margin"]) == ("none", 21.0)
     assert (await tenure("referrers", "--url", url)).stdout == "None so far.\n"
     assert json.loads((await tenure("referrers", "--json", "--url", url)).stdout)["referrers"] == []
+
+
+async def test_products_and_leads_are_listed(memory: Engine) -> None:
+    world = World(emptied(memory), [])
+    held = {"phone [b]": T0 - DAY}
+    fresh = {"stage": "prospect", "stage_since": T0 - DAY, "spend": 0.0, "revenue": 0.0}
+    world.append(
+        score(ODD, dealings=Dealings(products=held)),
+        score("bela", step=1, dealings=Dealings(products={**held, "cover": T0})),
+        score("mia", step=2, profile=Profile(status="qualified"), **fresh),
+    )
+    world.process()
+    queries = CampaignQueries(memory)
+    products = NextProducts(queries.products, queries.now)
+    api = Api(queries, lambda: CampaignBook("", ()), products=products)
+    async with HttpServer(create_app(api, OpenDoor(), Health()), "127.0.0.1", 0) as server:
+        where = ("--url", f"http://127.0.0.1:{server.port}")
+        cold = await tenure("products", ODD, *where)
+        assert "not counted yet" in cold.stdout
+        products.look()
+        shown = (await tenure("products", ODD, *where)).stdout
+        assert "phone [b]" in shown
+        assert "cover" in shown
+        assert "not counted yet" not in shown
+        assert "likely next" in (await tenure("customer", "show", ODD, *where)).stdout
+        found = json.loads((await tenure("products", ODD, *where, "--json")).stdout)
+        assert (found["customer"], found["held"]) == (ODD, held)
+        leads = (await tenure("leads", *where)).stdout
+        assert leads.startswith("1 leads; chance to pay within 28 days of 2027-01-15")
+        (line,) = [line for line in leads.splitlines() if line.startswith("mia")]
+        assert line.split()[1:4] == ["qualified", "none", "2027-01-14"]
+        found = json.loads((await tenure("leads", *where, "--json")).stdout)
+        assert [each["customer"] for each in found["leads"]] == ["mia"]

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from services.campaigner.campaign_file import CampaignBook
 from services.campaigner.http import Api, create_app
+from services.campaigner.products import NextProducts
 from shared.adapters.api_keys import Caller, KeyRing, OpenDoor, create_key
 from shared.adapters.health import Health
 from shared.adapters.sql.campaign_queries import CampaignQueries
@@ -295,3 +296,34 @@ async def test_an_empty_base_has_neither_cohorts_nor_sources(memory: Engine) -> 
     assert (await get(app, "/v1/base/cohorts")).json() == {"by": "month", "at": 0, "cohorts": []}
     assert (await get(app, "/v1/base/sources")).json() == {"at": 0, "sources": []}
     assert (await get(app, "/v1/base/referrers")).json() == {"referrers": []}
+
+
+async def test_products_and_leads_are_shown(memory: Engine) -> None:
+    world = World(emptied(memory), [])
+    held = {"phone": T0 - 9 * MINUTE}
+    both = {**held, "cover": T0 - MINUTE}
+    fresh = {"stage": "prospect", "stage_since": T0, "spend": 0.0, "revenue": 0.0}
+    world.append(
+        score("a/b", dealings=Dealings(products=held)),
+        score("bela", step=1, dealings=Dealings(products=both)),
+        score("mia", step=2, profile=Profile(status="lead", acquisition_source="fair"), **fresh),
+        score("tom", step=3, profile=Profile(status="trial_started"), **fresh),
+    )
+    world.process()
+    queries = CampaignQueries(memory)
+    products = NextProducts(queries.products, queries.now)
+    app = create_app(
+        Api(queries, lambda: CampaignBook("", ()), products=products), OpenDoor(), Health()
+    )
+    page = (await get(app, "/v1/customers/a%2Fb/products")).json()
+    assert page == {"customer": "a/b", "held": held, "next": [], "at": 0}
+    products.look()
+    page = (await get(app, "/v1/customers/a%2Fb/products?limit=1")).json()
+    assert page["at"] == T0 + 3 * MINUTE
+    assert [each["product"] for each in page["next"]] == ["cover"]
+    assert (await get(app, "/v1/customers/nobody/products")).status_code == 404
+    leads = (await get(app, "/v1/leads?limit=1")).json()
+    assert (leads["waiting"], leads["horizon_days"], leads["at"]) == (2, 28.0, T0 + 3 * MINUTE)
+    (first,) = leads["leads"]
+    assert (first["since"], first["stage"]) == (T0, "lead")
+    assert 0 < first["chance"] < 1

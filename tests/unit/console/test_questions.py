@@ -12,10 +12,12 @@ from services.campaigner.campaign_file import CampaignBook
 from services.campaigner.console import entry
 from services.campaigner.console.parts import Parts
 from services.campaigner.console.questions import base, customers, fleet, words
+from services.campaigner.products import NextProducts
 from shared.adapters.health import Health
 from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.adapters.sql.console_queries import BANDS, ConsoleQueries
 from shared.adapters.sql.control_store import ControlStore
+from shared.domain.dealings import Dealings
 from shared.domain.outputs import Score
 from shared.settings import Settings, load_settings
 from tests.campaign_builders import DAY, T0, campaign, score
@@ -29,10 +31,12 @@ def test_examples_are_true(module: ModuleType) -> None:
 
 
 def parts(database: Engine, settings: Settings | None = None) -> Parts:
+    queries = CampaignQueries(database)
     return Parts(
         settings or load_settings(),
-        CampaignQueries(database),
+        queries,
         ConsoleQueries(database),
+        NextProducts(queries.products, queries.now),
         ControlStore(database, lambda: T0),
         lambda: CampaignBook("abc", (campaign(),)),
         {"mia", "ada"}.__contains__,
@@ -118,6 +122,16 @@ def test_a_customer_is_told_with_decisions_and_outcomes(database: Engine, world:
     assert [each.title for each in customers.entries(told) if each.kind == "outcome"] == [
         "early-warning: stayed"
     ]
+
+
+def test_a_customers_next_products_are_told(database: Engine, world: World) -> None:
+    lived(world, score("anna", dealings=Dealings(products={"phone": T0})))
+    lived(world, score("bela", 0.1, 1, dealings=Dealings(products={"cover": T0})))
+    own = parts(database)
+    assert own.products.look()
+    found = customers.customer(own, "anna")
+    assert found is not None
+    assert [each[0] for each in found.following] == ["cover"]
 
 
 def answers(request: httpx.Request) -> httpx.Response:

@@ -15,7 +15,14 @@ from services.campaigner.console.questions.trail import Past, Trail
 from services.campaigner.console.questions.words import ago, count, day, moment, money, name_of
 from services.campaigner.console.state import Console
 from services.campaigner.console.widgets import Cell, Chart, Figure, Table, button, card
-from services.campaigner.profile_tables import PRODUCTS, SERVICES, in_words, products, services
+from services.campaigner.profile_tables import (
+    NEXT,
+    PRODUCTS,
+    SERVICES,
+    in_words,
+    products,
+    services,
+)
 from shared.adapters.api_keys import Permission
 from shared.domain.outputs import Score
 
@@ -70,6 +77,7 @@ class _Customer:
                 self._facts = Table("What is known", ("about", "fact", "value"), "Nothing yet.")
                 self._services = Table("Services used", SERVICES, "")
                 self._products = Table("Products bought last", PRODUCTS, "")
+                self._next = Table("Products likely to be taken up next", NEXT, "")
             with card("Decisions"):
                 self._decisions = Table(
                     "Decisions about this customer",
@@ -110,6 +118,7 @@ class _Customer:
                 table.show([])
             self._services.show([])
             self._products.show([])
+            self._next.show([])
             return
         if self._suppress is not None:
             self._suppress.set_visibility(not found.suppressed)
@@ -132,6 +141,7 @@ class _Customer:
         )
         self._services.show(services(found.score.dealings))
         self._products.show(products(found.score.dealings))
+        self._next.show(found.following)
         self._decisions.show(
             [
                 (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,13 +11,14 @@ import msgspec
 from services.campaigner.console.parts import Parts
 from services.campaigner.console.questions.trail import Entry
 from services.campaigner.console.questions.words import moment, name_of
-from services.campaigner.profile_tables import Row, sections
+from services.campaigner.profile_tables import Row, likely, sections
 from shared.adapters.sql.campaign_queries import StoredDecision
 from shared.adapters.sql.console_queries import Enrolment, Heard
 from shared.domain.outputs import Score
 
 _DECISIONS: Final = 200
 _FOUND: Final = 20
+_FOLLOWING: Final = 5
 #: What the rest of the page does not show.
 _SECTIONS: Final = ("account", "touch points", "risk", "activity", "value")
 _score: Final = msgspec.json.Decoder(Score)
@@ -32,6 +34,8 @@ class Customer:
         By section, as `tenure customer show` tells them.
     suppressed
         Whether the customer is on the suppression list.
+    following
+        Products that are likely to be taken up next, as `tenure customer products` tells them.
 
     """
 
@@ -40,6 +44,7 @@ class Customer:
     decisions: list[StoredDecision]
     enrolments: list[Enrolment]
     suppressed: bool
+    following: list[Sequence[str]]
 
 
 def customer(parts: Parts, name: str) -> Customer | None:
@@ -55,6 +60,7 @@ def customer(parts: Parts, name: str) -> Customer | None:
         decisions=parts.queries.decisions(customer=name, limit=_DECISIONS),
         enrolments=parts.console_queries.enrolments(name),
         suppressed=name in parts.controls.controls().suppressed,
+        following=likely(parts.products.of(name, score.dealings, _FOLLOWING)[1]),
     )
 
 
