@@ -10,7 +10,7 @@ from shared.domain.churn import REASONS, ChurnModel, ModelStateError
 from shared.domain.features import FEATURES
 from shared.domain.hazard import MANY, ONE
 from shared.domain.reasons import explain
-from shared.domain.signals import SIGNALS, Effects, Signalled, Signs, present, signals
+from shared.domain.signals import NO_SIGNALS, SIGNALS, Effects, Signalled, Signs, present, signals
 from shared.domain.signs import SIGNS, rating_code
 from tests.unit.domain.test_churn import customers, examples
 
@@ -127,7 +127,8 @@ def test_signs_that_nobody_has_change_nothing() -> None:
     for score in ("predict", "predict_closed", "contributions"):
         plain = getattr(without.scorer(), score)(x[:, :FIRST])
         assert plain.tobytes() == getattr(zero.scorer(), score)(x).tobytes()
-    assert zero.scorer().silence_signals.average == 1.0
+    assert zero.scorer().silence_signals == zero.scorer().closure.signals == NO_SIGNALS
+    assert zero._closure.effects.level == 0.0
 
 
 def test_customers_without_signs_are_scored_as_if_alone() -> None:

@@ -186,6 +186,15 @@ def test_a_snapshot_keeps_every_feature_as_it_was() -> None:
     assert kept.tolist() in [one.features for one in examples]
 
 
+@pytest.mark.parametrize("touch", [{"outcome": "complained"}, {"outcome": "rated", "score": 0}])
+def test_a_touch_point_alone_is_a_sign(touch: dict[str, object]) -> None:
+    target = partition()
+    (score, *_) = run(target, live([contact("a", T0, **touch)])).scores
+    assert sum(score.features[FEATURES.index(SIGNS[0]) :]) > 0
+    (score, *_) = run(partition(), live([contact("a", T0)])).scores
+    assert sum(score.features[FEATURES.index(SIGNS[0]) :]) == 0
+
+
 def test_what_settles_ends_and_reopens_takes_signs_back() -> None:
     target = partition()
     later = T0 + 50 * DAY_MS
