@@ -10,7 +10,8 @@ from shared.domain.churn import ChurnModel
 from shared.domain.closing import MIN_CLOSED
 from shared.domain.evaluation import Tally
 from shared.domain.features import FEATURES, Floats
-from shared.domain.outputs import Example
+from shared.domain.learner import Learner
+from shared.domain.outputs import Example, Identity, Training, Watermark
 from shared.domain.policy import DAY_MS
 from shared.domain.reasons import explain
 from shared.domain.scoring import Served
@@ -193,3 +194,25 @@ def test_a_score_tells_both() -> None:
     assert score.p_involuntary == scorer.predict_involuntary(features)[0] > 0.1
     assert score.p_closed == scorer.predict_closed(features)[0] > score.p_involuntary
     assert "payment failed once" in {one.text for one in score.reasons}
+
+
+def test_the_trainers_learner_tells_both_ways_apart() -> None:
+    learner = Learner()
+    for n, row in enumerate(two_ways(40)[0]):
+        example = Example(
+            origin=Identity(0, n, 0),
+            at=n,
+            labelled_at=n,
+            features=row.tolist(),
+            silent=False,
+            predicted=0.4,
+            heuristic=0.4,
+            model=0,
+            recent=True,
+            closed=n > 20,
+            involuntary=n > 30,
+        )
+        learner.take(n, Training(Watermark(0, n), [example]))
+    for model in (learner.model, learner.challenger):
+        assert model._closure.logistic.positives == 10
+        assert model._forced.logistic.positives == 9
