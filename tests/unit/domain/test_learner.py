@@ -47,7 +47,8 @@ def example(partition: int, number: int, labelled_at: int) -> Example:
         silent=(partition + number) % 3 == 0,
         predicted=0.1 + 0.01 * number % 0.8,
         heuristic=0.5,
-        model=0,
+        model=1 + number // 3,
+        challenger=None if number % 5 == 0 else 0.2 + 0.02 * number % 0.7,
         recent=number % 2 == 0,
         market=("", "de", "fr", "nl")[(partition + number) % 4],
     )

@@ -101,6 +101,13 @@ def test_the_newest_stay_however_short_the_log_is(monkeypatch: pytest.MonkeyPatc
     assert outdated({}, 1_000 * DAY_MS, ()) == []
 
 
+def test_what_served_when_the_log_began_stays_and_clocks_may_differ() -> None:
+    days = {1: 900.0, 2: 946.0, 3: 948.5, 4: 949.9, 5: 951.0, 6: 952.0}
+    published = {version: round(day * DAY_MS) for version, day in days.items()}
+    # By clocks two days apart, 3 and 4 may be of the time of the log; 2 served until 3 did.
+    assert outdated(published, 950 * DAY_MS, ()) == [1]
+
+
 def test_only_what_is_pinned_and_was_not_published_for_a_day_is_published_again() -> None:
     published = {1: 0, 2: 0, 3: DAY_MS}
     assert renewable(published, DAY_MS + 1, {1, 3, 9}) == [1]
