@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from shared.domain import calendars
 from shared.domain.calendars import Plans
+from shared.topics import LARGEST_MODEL_BYTES
 
 YEAR = 366.0
+CELLS, PLANS, FAMILIES = calendars._CELLS, calendars._PLANS, calendars._FAMILIES
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +89,21 @@ def test_a_family_that_takes_the_place_of_another_knows_nothing_of_it(
     assert plans.place(1, 1.0, 2.0, 0.3).family == -1
     assert plans.place(2, 1.0, 2.0, 0.3).family == 1
     assert alone.effect(place) == 0.0
+
+
+def test_a_snapshot_of_two_models_that_know_all_they_may_can_be_published() -> None:
+    plans = Plans(5.0)
+    far, long = 9_999_999_999, -0.12345678901234567
+    plans.restore(
+        {
+            "families": [[far + n, n, 20_000.123456] for n in range(FAMILIES)],
+            "plans": [[far + n, 20_000.123456, 20_000.123456] for n in range(PLANS)],
+            "cells": [[far + n, long, 12_345.678901234567] for n in range(CELLS)],
+        },
+        day=0.0,
+    )
+    size = len(json.dumps(plans.dump(), separators=(",", ":")))
+    assert 2 * size < LARGEST_MODEL_BYTES / 2
 
 
 def test_cells_that_were_learned_least_recently_go_first() -> None:
