@@ -9,7 +9,7 @@ mean difference over all labels of one horizon's time, however many they are. Th
 observations, too few for the central limit theorem behind `shared.domain.uplift`. What is used
 needs none: if a difference is as likely to be above its mean as so far below it, then
 exp(l T - l^2 V / 2) of the sum T of the differences and the sum V of their squares is a
-supermartingale for each l (de la Pena 1999, doi 10.1214/aop/1022677271; Howard, Ramdas, McAuliffe
+supermartingale for each l (de la Pena 1999, Annals of Probability 27; Howard, Ramdas, McAuliffe
 & Sekhon 2020, doi 10.1214/18-PS321, lemma 3). Mixed over l > 0 by half a normal density it gives a
 bound that holds at every look at once (the same 2021, doi 10.1214/20-AOS1991, the one-sided normal
 mixture in closed form), so it may be looked at after each observation. That forecasters are to be
