@@ -147,6 +147,9 @@ class KafkaModels:
     async def snapshot(self, version: int) -> Snapshot | None:
         """Return a version as it was published, or None when it cannot be had or trusted."""
         record = await self.record(version)
+        if record is None:  # it may have been published again, and compacted where it lay
+            await self.catch_up()
+            record = await self.record(version)
         if record is None or record.value is None:
             return None
         try:
