@@ -201,7 +201,7 @@ class Effects:
 
     def log_odds(self, found: Present) -> float:
         """Return the log odds that signals add."""
-        return sum(self._weights[j] * value for j, value in found)
+        return sum(self._weights[j] * value for j, value in found) if found else 0.0
 
     def concerns(self, found: Present) -> bool:
         """Tell whether a label is to be learned: until there was a signal there is nothing to."""
