@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -126,6 +125,20 @@ class Uptake:
             self._both[np.ix_(new, before)] += 1.0
             self._after[np.ix_(before, new)] += weight
 
+    def take_all(self, held: Held) -> None:
+        """Learn all that a new customer took up: the same as one moment after the other."""
+        codes = self._of(held)
+        if not len(codes):
+            return
+        at = np.array([when for name, when in held.items() if name in self._codes], np.int64)
+        weights = np.array([self._weight(when) for when in at.tolist()])
+        pairs = np.ix_(codes, codes)
+        self._customers += 1
+        self._taken[codes] += weights
+        self._holders[codes] += 1.0
+        self._both[pairs] += 1.0
+        self._after[pairs] += (at[:, None] < at) * weights
+
     def next_of(
         self, recent: Iterable[str], held: Iterable[str], now: int, most: int
     ) -> list[NextProduct]:
@@ -197,10 +210,5 @@ def learned(customers: Sequence[Held], now: int) -> Uptake:
     known = set(order[:MOST_PRODUCTS])
     uptake = Uptake(sorted(known), now)
     for held in customers:
-        mine = sorted((at, product) for product, at in held.items() if product in known)
-        before: list[str] = []
-        for at, group in groupby(mine, key=lambda each: each[0]):
-            new = [product for _, product in group]
-            uptake.take_up(before, new, at)
-            before += new
+        uptake.take_all(held)
     return uptake

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared.domain import uptake as module
 from shared.domain.dealings import Dealings
 from shared.domain.policy import DAY_MS
-from shared.domain.uptake import MOST_HELD, PRIOR, Held, hold, learned
+from shared.domain.uptake import MOST_HELD, PRIOR, Held, Uptake, hold, learned
 
 NOW = 1_000 * DAY_MS
 PRODUCTS = ["a", "b", "c", "d"]
@@ -61,6 +61,21 @@ def test_it_is_what_one_would_count(base: list[Held], recent: list[str]) -> None
         assert each.lift == pytest.approx(mean / usual)
     rates = [each.rate for each in found]
     assert rates == sorted(rates, reverse=True)
+
+
+@given(customers)
+def test_a_life_at_once_is_the_same_as_moment_by_moment(base: list[Held]) -> None:
+    at_once, bit_by_bit = learned(base, NOW), Uptake(learned(base, NOW).products, NOW)
+    for held in base:
+        before: list[str] = []
+        for at in sorted(set(held.values())):
+            new = [product for product, when in held.items() if when == at]
+            bit_by_bit.take_up(before, new, at)
+            before += new
+    for recent in ([], ["a"], ["b", "c"]):
+        one, other = (each.next_of(recent, [], NOW, 9) for each in (at_once, bit_by_bit))
+        assert [each.product for each in one] == [each.product for each in other]
+        assert [each.rate for each in one] == pytest.approx([each.rate for each in other])
 
 
 @given(customers, st.randoms(use_true_random=False))
