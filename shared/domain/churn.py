@@ -199,8 +199,9 @@ class Scorer:
         for j, value in enumerate(values):
             found[:, j] = self.silence.share(j, value)
         signalled = Signalled.of(features, length)
-        for j, share in enumerate(signalled.shares(self.silence_signals, 0.0), len(INPUTS)):
-            found[signalled.which, j] = share
+        if len(signalled.which):
+            shares = np.stack(signalled.shares(self.silence_signals, 0.0), axis=1)
+            found[signalled.which, len(INPUTS) : len(INPUTS) + len(SIGNALS)] = shares
         self._plan_effects(features, facts).add_to(found[:, -2], 0.0)
         found[:, -1] = self.seasons[seasons(features[:, _DAY] + length / 2.0)]
         return found
@@ -221,8 +222,10 @@ class Scorer:
         Of both ways of closing the one to which it adds more.
         """
         signalled = Signalled.of(features, self.steps.length)
+        if not len(signalled.which):
+            return signalled.which, np.empty((0, len(SIGNALS)))
         ways = [self.closure] if self.forced is None else [self.closure, self.forced]
-        shares = [np.array(signalled.shares(way.signals, 0.0)).T for way in ways]
+        shares = [np.stack(signalled.shares(way.signals, 0.0), axis=1) for way in ways]
         return signalled.which, np.maximum.reduce(shares)
 
 

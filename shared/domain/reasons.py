@@ -34,6 +34,8 @@ def explain(scorer: Scorer, features: Floats) -> list[list[Reason]]:
         for facts, top in zip(_facts(scorer, features), scorer.reasons(features), strict=True)
     ]
     which, shares = scorer.closing_signals(features)
+    if not len(which):
+        return found
     for n, facts, row in zip(which.tolist(), _facts(scorer, features[which]), shares, strict=True):
         for j in np.argsort(-row, kind="stable")[:_MOST_CLOSING].tolist():
             if row[j] >= _LEAST_CLOSING:

@@ -104,6 +104,10 @@ def present(values: list[float], length: float) -> Present:
     return [(j, value) for j, value in enumerate(found) if value]
 
 
+_NOBODY: Final = np.empty(0, np.intp)
+_NO_SIGNS: Final = Signs(*np.empty((len(SIGNS), 0)))
+
+
 @dataclass(frozen=True)
 class Signalled:
     """Those of some customers who have any sign.
@@ -127,9 +131,10 @@ class Signalled:
     def of(cls, features: Floats, length: float) -> Signalled:
         """Look for them in features (n, F)."""
         signs = features[:, _FIRST:]
-        which = np.flatnonzero(signs.any(axis=1)) if signs.any() else np.empty(0, np.intp)
-        some = signs[which] if len(which) else np.empty((0, len(SIGNS)))
-        return cls(which, Signs(*(column.copy() for column in some.T)), length)
+        if not signs.any():
+            return cls(_NOBODY, _NO_SIGNS, length)
+        which = np.flatnonzero(signs.any(axis=1))
+        return cls(which, Signs(*(column.copy() for column in signs[which].T)), length)
 
     def add_to(self, odds: Floats, learned: Learned, ahead: float) -> None:
         """Add what signals mean for the step that starts ``ahead`` days on to odds (n,).

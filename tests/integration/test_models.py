@@ -19,6 +19,7 @@ from shared.adapters.kafka_connection import connection
 from shared.domain.drift import Drift
 from shared.domain.features import FEATURES
 from shared.domain.outputs import Example, Identity, Training, Watermark
+from shared.domain.signs import SIGNS
 from shared.settings import Settings
 from tests.support.cluster import Cluster
 
@@ -59,6 +60,7 @@ def training_log() -> Iterator[Training]:
     features[:, FEATURES.index("visits")] = draw.geometric(0.05, LABELS)
     features[:, FEATURES.index("recency")] = draw.exponential(20, LABELS)
     features[:, FEATURES.index("day")] = 18_000 + np.arange(LABELS) / 100
+    features[:, FEATURES.index(SIGNS[0]) :] = 0.0
     for first in range(0, LABELS, RECORD):
         numbers = range(first, first + RECORD)
         examples = [example(number, features[number].tolist()) for number in numbers]
