@@ -1,4 +1,4 @@
-"""The churn model: learns one label at a time with River, scores many customers with NumPy.
+"""The churn model: learns one label at a time, scores many customers with NumPy.
 
 `ChurnModel` is the learner that the trainer owns; `Scorer` is a frozen copy of what it knows, which
 scores a whole base at once and equals the learner's own prediction to 1e-9. Two outcomes are
@@ -36,6 +36,7 @@ from shared.domain.hazard import (
     still,
 )
 from shared.domain.logistic import Calibrated, Linear, Logistic, Scaler
+from shared.domain.recursive import Recursive
 from shared.domain.signals import NO_SIGNALS, SIGNALS, Effects, Learned, Present, Signalled, present
 from shared.domain.signs import SIGNS
 from shared.domain.value import SpendLevel, unscaled_spend
@@ -265,9 +266,9 @@ class ChurnModel:
         self.chosen = chosen
         self.labels = 0
         self._scaler = Scaler(INPUTS)
-        self._silence = Logistic(INPUTS, chosen)
-        self._closure = Closing(chosen, expected=True)
-        self._forced = Closing(chosen, expected=False)
+        self._silence = Recursive(INPUTS, PRIOR, chosen.memory, chosen.level / self.steps.count)
+        self._closure = Closing(expected=True)
+        self._forced = Closing(expected=False)
         self._heuristic = Calibrated()
         self._plans = Plans(chosen.cells)
         self._seasons = Seasons()
@@ -316,7 +317,8 @@ class ChurnModel:
         derived = inputs(facts, self.steps)
         scaled = self._scaler.learn(derived)
         place, found = self._place(values, facts), present(values, self.steps.length)
-        learned = self._learn_silence(scaled, silent, day, place, found, active=facts.visits > 0)
+        x = self._silence.of(scaled, self._scaler)
+        learned = self._learn_silence(x, silent, day, place, found, active=facts.visits > 0)
         prior_loss = self._learn_heuristic(derived[PRIOR], silent)
         self._closure.learn(scaled, closed - involuntary, found, self._pace)
         self._forced.learn(scaled, involuntary, found, self._pace)
@@ -340,7 +342,7 @@ class ChurnModel:
 
     def _learn_silence(
         self,
-        scaled: dict[str, float],
+        x: Floats,
         y: int,
         day: float,
         place: Place | None,
@@ -352,12 +354,12 @@ class ChurnModel:
         offset = self._seasons.effect(middle)
         offset += self._plans.effect(place) if place else 0.0
         added = self._silence_signals.log_odds(found)
-        odds = self._silence.log_odds(scaled) + offset
+        odds = self._silence.log_odds(x) + offset
         offset += added
         p = _sigmoid(odds + added)
         loss = log_loss(p, y)
         self._loss = MEMORY * self._loss + loss
-        self._silence.learn(scaled, y, offset, self._pace)
+        self._silence.learn(x, y, offset, self._pace)
         information = max(p * (1 - p), _LEAST_INFORMATION)
         if place:
             self._plans.learn(place, p - y, information)
@@ -435,6 +437,15 @@ class ChurnModel:
             "forced_signals": self._forced.effects.dump(),
         }
 
+    def _restore_silence(self, state: dict[str, Any]) -> None:
+        """Put back what is known of silence; in the first states another regression knew it."""
+        if "information" in state:
+            self._silence.restore(state)
+            return
+        former = Logistic(INPUTS)
+        former.restore(state)
+        self._silence.take_over(former.linear(self._scaler))
+
     @classmethod
     def load(cls, state: dict[str, Any], chosen: Configuration | None = None) -> ChurnModel:
         """Restore what `dump` returned; ``chosen`` is how it learns from now on, if another way.
@@ -458,7 +469,7 @@ class ChurnModel:
         if state["days"]:
             model._first_day, model._last_day = state["days"]
         model._scaler.restore(state["scaler"])
-        model._silence.restore(state["silence"])
+        model._restore_silence(state["silence"])
         model._closure.logistic.restore(state["closure"])
         if "heuristic" in state:  # not in the first states of this version
             model._heuristic.restore(state["heuristic"])

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared.domain.configuration import Configuration
 from shared.domain.hazard import INPUTS
 from shared.domain.logistic import Linear, Logistic, Scaler
 from shared.domain.signals import NO_SIGNALS, Effects, Learned, Present
@@ -32,16 +31,14 @@ class Closing:
 
     Parameters
     ----------
-    chosen
-        How it learns.
     expected
         Whether to learn before the first account was closed so. A way of closing that most bases
         never see costs them nothing, and does not exist until it is seen.
 
     """
 
-    def __init__(self, chosen: Configuration, *, expected: bool) -> None:
-        self.logistic = Logistic(INPUTS, chosen)
+    def __init__(self, *, expected: bool) -> None:
+        self.logistic = Logistic(INPUTS)
         self.effects = Effects()
         self._expected = expected
 

@@ -13,12 +13,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.configuration import Configuration
-
 Floats = NDArray[np.float64]
 
 Z_LIMIT: Final = 8.0  # standardised inputs beyond it say no more
 FLAT: Final = 1e-9  # an input whose variance is below this share of its square is constant
+_PACE: Final = 3e-4  # learning rate where both outcomes are certain to differ (variance 1)
+_LEVEL: Final = 1.4  # the intercept learns so much faster than the weights
 _MEMORY: Final = 10.0  # with many labels a horizon, the rate is this over their number
 _FASTEST: Final = 0.02
 _EARLY: Final = 0.01
@@ -78,6 +78,12 @@ class Scaler:
         """Return the means (I,)."""
         return np.array([self._scaler.means.get(name, 0.0) for name in self.names])
 
+    def moments(self, j: int) -> tuple[float, float]:
+        """Return mean and standard deviation of input ``j``, the latter 0 if it is constant."""
+        name, scaler = self.names[j], self._scaler
+        mean = scaler.means.get(name, 0.0)
+        return mean, _spread(mean, scaler.vars.get(name, 0.0))
+
     def spreads(self) -> Floats:
         """Return the standard deviations (I,), 0 for an input that is constant."""
         means, variances = self._scaler.means, self._scaler.vars
@@ -120,14 +126,13 @@ class Logistic:
     rare outcome is small.
     """
 
-    def __init__(self, names: tuple[str, ...], chosen: Configuration) -> None:
+    def __init__(self, names: tuple[str, ...]) -> None:
         from river import linear_model, optim
 
         self._names = names
-        self._chosen = chosen
         # River leaves its methods untyped.
-        self._rate = optim.schedulers.Constant(chosen.rate)
-        self._level_rate = optim.schedulers.Constant(chosen.rate)
+        self._rate = optim.schedulers.Constant(_PACE)
+        self._level_rate = optim.schedulers.Constant(_PACE)
         self._logistic: Any = linear_model.LogisticRegression(
             optim.SGD(self._rate), intercept_lr=self._level_rate
         )
@@ -173,10 +178,10 @@ class Logistic:
 
     def _set_rates(self, pace: float) -> None:
         p = self.base_rate()
-        base = min(self._chosen.rate, _MEMORY / pace) / max(p * (1 - p), _RARE)
+        base = min(_PACE, _MEMORY / pace) / max(p * (1 - p), _RARE)
         self._rate.learning_rate = min(base, _FASTEST)
         early = min(_EARLY, 1.0 / (self.labels + 1))
-        self._level_rate.learning_rate = max(self._chosen.level * base, early)
+        self._level_rate.learning_rate = max(_LEVEL * base, early)
 
     def level(self, scaler: Scaler) -> Linear:
         """Return the share of positive labels alone, for an outcome that is rare until seen."""

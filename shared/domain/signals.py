@@ -1,8 +1,8 @@
 """What signs of leaving add to log odds: derived a step at a time, and learned as effects.
 
 Signs are rare, and most customers have none, so they are no inputs of the regression: an effect for
-each signal is learned from those alone who have it, and is passed to River as a part of the
-intercept, as that of a calendar is. A customer without signs costs nothing, and where nobody has
+each signal is learned from those alone who have it, and is given to the regressions as an
+offset, as that of a calendar is. A customer without signs costs nothing, and where nobody has
 any the figures are what they were, to the bit.
 """
 

@@ -83,10 +83,9 @@ def sigmoid(odds: float) -> float:
 
 
 def by_hand(model: ChurnModel, x: Floats, closure: bool = False) -> float:
-    """Say plainly what a warm model predicts: River's odds and the calendars', step by step."""
+    """Say plainly what a warm model predicts: the regression's odds and the calendars'."""
     facts, steps = facts_of(x), model.steps
     stays = 1.0
-    logistic = model._closure.logistic if closure else model._silence
     for k in range(steps.count):
         ahead = k * steps.length
         values = [*inputs(facts, steps)[:5], *moving(ONE, facts, steps, ahead, steps.length)]
@@ -96,8 +95,11 @@ def by_hand(model: ChurnModel, x: Floats, closure: bool = False) -> float:
             min(max((v - m) / s, -8.0), 8.0) if s else 0.0
             for v, m, s in zip(values, scaler.means(), scaler.spreads(), strict=True)
         ]
-        odds = logistic.log_odds(dict(zip(INPUTS, z, strict=True)))
-        if not closure:
+        scaled = dict(zip(INPUTS, z, strict=True))
+        if closure:
+            odds = model._closure.logistic.log_odds(scaled)
+        else:
+            odds = model._silence.log_odds(model._silence.of(scaled, scaler))
             odds += model._seasons.effect(x[AT["day"]] + ahead + steps.length / 2)
             odds += plan_effect(model, x, ahead)
         stays *= 1 - sigmoid(odds) if closure else sigmoid(odds)
@@ -184,7 +186,7 @@ def test_prospects_make_no_season() -> None:
 
 
 def test_learns_what_rivers_own_logistic_learns() -> None:
-    scaler, ours = Scaler(INPUTS), Logistic(INPUTS, CHAMPION)
+    scaler, ours = Scaler(INPUTS), Logistic(INPUTS)
     river_scaler = preprocessing.StandardScaler()
     theirs = linear_model.LogisticRegression(optim.SGD(3e-4), intercept_lr=3e-4)
     for x, silent, _ in zip(*examples(400, planned=False), strict=True):
@@ -205,7 +207,7 @@ def test_an_offset_is_learned_around_and_not_taken_in() -> None:
     """With the right odds from outside there is nothing left to learn."""
     scaled = dict.fromkeys(INPUTS, 0.0)
     rng = np.random.default_rng(1)
-    plain, helped = Logistic(INPUTS, CHAMPION), Logistic(INPUTS, CHAMPION)
+    plain, helped = Logistic(INPUTS), Logistic(INPUTS)
     for y in (rng.random(4000) < 0.9).astype(int).tolist():
         plain.learn(scaled, y, 0.0, pace=1.0)
         helped.learn(scaled, y, float(np.log(9.0)), pace=1.0)
@@ -218,7 +220,7 @@ def test_an_offset_is_learned_around_and_not_taken_in() -> None:
     [(1.0, 2, 3e-4 / 0.25), (1e6, 2, 1e-5 / 0.25), (1.0, 1000, 0.02)],
 )
 def test_rates_fit_base_and_balance(pace: float, rare: int, rate: float) -> None:
-    logistic = Logistic(INPUTS, CHAMPION)
+    logistic = Logistic(INPUTS)
     for n in range(4000):
         logistic.learn(dict.fromkeys(INPUTS, 0.0), int(n % rare == 0), 0.0, pace)
     assert logistic._rate.learning_rate == pytest.approx(rate, rel=0.01)
@@ -320,7 +322,7 @@ def test_a_state_that_names_no_configuration_goes_on_as_it_was_learned() -> None
 
 
 @pytest.mark.parametrize(
-    "change", [{"rate": 1e-4}, {"level": 20.0}, {"cells": 50.0}, {"seasons": False}]
+    "change", [{"memory": 20.0}, {"level": 20.0}, {"cells": 50.0}, {"seasons": False}]
 )
 def test_a_configuration_is_learned_by_and_kept(change: dict[str, Any]) -> None:
     chosen, data = replace(CHAMPION, **change), examples(400)
@@ -435,7 +437,7 @@ def test_a_constant_input_does_not_explode() -> None:
 
 
 def test_contributions_add_up_to_the_odds_of_the_first_step() -> None:
-    model, x = trained(horizon=7.0), customers(200)
+    model, x = trained(1200, horizon=7.0), customers(200)
     scorer = model.scorer()
     odds = scorer.contributions(x).sum(axis=1) + scorer.silence.intercept
     expected = np.clip(1 / (1 + np.exp(-odds)), 1e-4, 1 - 1e-4)

@@ -60,11 +60,12 @@ def test_each_input_has_words_with_the_customers_facts(name: str) -> None:
 def test_calendars_have_words() -> None:
     model = ChurnModel()
     rng = np.random.default_rng(3)
-    x = customer(plan=7.0, family=3.0)[0]
-    for day in range(400):  # everybody silent on this plan, in every season
-        x[FEATURES.index("day")] = 20_000.0 + day
-        x[FEATURES.index("recency")] = rng.uniform(0, 90)
-        model.learn(x, int(rng.random() < 0.9))
+    x, other = customer(plan=7.0, family=3.0)[0], customer()[0]
+    for day in range(400):  # whoever is on this plan is silent, in every season, and nobody else
+        for one, often in ((x, 0.9), (other, 0.1)):
+            one[FEATURES.index("day")] = 20_000.0 + day
+            one[FEATURES.index("recency")] = rng.uniform(0, 90)
+            model.learn(one, int(rng.random() < often))
     texts = {one.feature: one.text for one in explain(model.scorer(), x[None])[0]}
     assert texts["plan_calendar"] == "what is usual now on this plan, after 49 days"
     parts = dict(zip(REASONS, model.scorer().contributions(x[None])[0], strict=True))

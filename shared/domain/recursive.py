@@ -1,0 +1,126 @@
+"""A logistic regression that is at its optimum after every label, and forgets.
+
+What is minimised over weights w is the log loss of all labels, each worth less the older it is, and
+a quadratic pull towards what was believed before the first label. Every label is one Newton step on
+that sum (recursive estimation: Ljung & Soderstrom 1983; with forgetting, the logistic twin of
+recursive least squares). Stochastic gradient descent gets there too, but along inputs that say
+nearly the same (recency, tenure, decayed visits) only after several horizons, and until then it is
+too unsure at both ends.
+
+The level is forgotten sooner than the weights (`shared.domain.configuration`): how many come
+changes sooner than who does.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.domain.logistic import Linear, Scaler
+
+Floats = NDArray[np.float64]
+
+#: Precision of what is believed of a weight at first, in labels' information; it is forgotten.
+_AT_FIRST: Final = 100.0
+#: The same of the believed weight and of the level, and of every other one; never forgotten.
+_LOOSE: Final = 1.0
+_TIGHT: Final = 10.0
+_FEWEST: Final = 50.0  # no half-life is shorter, in labels
+_LEAST_INFORMATION: Final = 1e-3
+
+
+class Recursive:
+    """Learns the log odds of one outcome, from a prior that believes one input as it is.
+
+    Parameters
+    ----------
+    names
+        I inputs, standardised by a `Scaler`.
+    believed
+        The number of the one that is log odds already: its weight is 1 at first, all others are 0.
+    memory, level_memory
+        Half-lives of the weights and of the level, in horizons.
+
+    """
+
+    def __init__(
+        self, names: tuple[str, ...], believed: int, memory: float, level_memory: float
+    ) -> None:
+        size = len(names) + 1  # the level is last
+        self._believed = believed
+        self._memory, self._level_memory = memory, level_memory
+        self._kept = np.ones(size)  # of what is known of each, by one label to the next
+        self._prior = np.zeros(size)
+        self._prior[believed] = 1.0
+        self._pull = np.full(size, _TIGHT)
+        self._pull[[believed, -1]] = _LOOSE
+        self._pulls = np.diag(self._pull)
+        self._weights = self._prior.copy()
+        self._information = np.diag(np.full(size, _AT_FIRST))
+        self._information[-1, -1] = 0.0
+
+    def of(self, scaled: dict[str, float], scaler: Scaler) -> Floats:
+        """Return what is learned from (I + 1,): standardised inputs, the believed one as it was."""
+        x = np.array([*scaled.values(), 1.0])
+        mean, spread = scaler.moments(self._believed)
+        x[self._believed] = mean + spread * x[self._believed]
+        return x
+
+    def log_odds(self, x: Floats) -> float:
+        """Return the log odds of what `of` returned."""
+        return float(self._weights @ x)
+
+    def learn(self, x: Floats, y: int, offset: float, pace: float) -> None:
+        """Learn one label.
+
+        Parameters
+        ----------
+        x
+            (I + 1,) of `of`.
+        y
+            1 or 0.
+        offset
+            Log odds that others add.
+        pace
+            Labels in a horizon.
+
+        """
+        self._kept[:-1] = 0.5 ** (1.0 / max(self._memory * pace, _FEWEST))
+        self._kept[-1] = 0.5 ** (1.0 / max(self._level_memory * pace, _FEWEST))
+        root = np.sqrt(self._kept)
+        p = 1.0 / (1.0 + math.exp(-min(max(self.log_odds(x) + offset, -50.0), 50.0)))
+        seen = x * max(p * (1.0 - p), _LEAST_INFORMATION)
+        self._information *= root[:, None] * root
+        self._information += seen[:, None] * x
+        # What is forgotten of the labels' pull is made up for by that of the prior.
+        slope = x * (y - p) - (1.0 - self._kept) * self._pull * (self._weights - self._prior)
+        self._weights = self._weights + np.linalg.solve(self._information + self._pulls, slope)
+
+    def linear(self, scaler: Scaler) -> Linear:
+        """Return a frozen copy of what is known now, in standardised inputs."""
+        mean, spread = scaler.moments(self._believed)
+        weight, own = self._weights[:-1].copy(), float(self._weights[self._believed])
+        weight[self._believed] = own * spread
+        intercept = float(self._weights[-1]) + own * mean
+        return Linear(scaler.means(), scaler.spreads(), weight, intercept)
+
+    def dump(self) -> dict[str, Any]:
+        """Return everything needed to continue learning bit for bit, as JSON values."""
+        return {"weights": self._weights.tolist(), "information": self._information.tolist()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put back what `dump` returned."""
+        self._weights = np.array(state["weights"])
+        self._information = np.array(state["information"])
+
+    def take_over(self, former: Linear) -> None:
+        """Believe at first what another regression knew."""
+        if not former.spread[self._believed]:
+            return
+        own = former.weight[self._believed] / former.spread[self._believed]
+        self._weights[:-1] = former.weight
+        self._weights[self._believed] = own
+        self._weights[-1] = former.intercept - own * former.mean[self._believed]
