@@ -8,13 +8,12 @@ import lightgbm
 import numpy as np
 
 from services.evaluate.anchors import Said
-from shared.domain.churn import CLIP
+from shared.domain.churn_scorer import CLIP
 from shared.domain.features import FEATURES, Floats
 from shared.domain.forecasts import Labels
-from shared.domain.hazard import MANY, Facts, Steps, moving, still
+from shared.domain.hazard import FACTS, MANY, Facts, Steps, moving, still
 
 _LEAST: Final = 200  # labels; fewer train nothing
-_FACTS: Final = [FEATURES.index(name) for name in Facts.__dataclass_fields__]
 _PLANS: Final = [FEATURES.index(name) for name in ("plan", "family", "plan_days")]
 _SPEND: Final = [FEATURES.index(name) for name in ("visits", "mean_spend")]
 _PARAMETERS: Final[dict[str, Any]] = {
@@ -64,8 +63,8 @@ class Boosting:
 
 
 def _columns(features: Floats, steps: Steps, *, plans: bool) -> Floats:
-    facts = Facts(*[features[:, j].copy() for j in _FACTS])
+    facts = Facts(*[features[:, j].copy() for j in FACTS])
     derived = still(MANY, facts) + moving(MANY, facts, steps, 0.0, steps.horizon)
     spend = features[:, _SPEND].prod(axis=1)[:, None]
-    chosen = [features[:, _FACTS], np.stack(derived, axis=1), spend]
+    chosen = [features[:, FACTS], np.stack(derived, axis=1), spend]
     return np.hstack([*chosen, *([features[:, _PLANS]] if plans else [])])

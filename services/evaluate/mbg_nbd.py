@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from services.evaluate.anchors import Said
-from shared.domain.churn import CLIP
+from shared.domain.churn_scorer import CLIP
 from shared.domain.features import FEATURES, Floats
 from shared.domain.forecasts import Labels
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.churn import CLIP
+from shared.domain.churn_scorer import CLIP
 from shared.domain.evaluation import ECE_BINS
 
 Floats = NDArray[np.float64]

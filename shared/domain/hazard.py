@@ -19,6 +19,8 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.domain.features import FEATURES
+
 Floats = NDArray[np.float64]
 #: A number, or (n,) numbers.
 V = TypeVar("V", float, NDArray[np.float64])
@@ -104,6 +106,10 @@ class Facts(Generic[V]):
     mean_spend: V
     onboarding: V
     services: V
+
+
+#: Where a feature vector has them, in their order.
+FACTS: Final = [FEATURES.index(name) for name in Facts.__dataclass_fields__]
 
 
 def still(ops: Ops[V], facts: Facts[V]) -> list[V]:

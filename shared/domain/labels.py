@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.domain import lifecycle
-from shared.domain.churn import heuristic
+from shared.domain.churn_scorer import heuristic
 from shared.domain.customer import PENDING, CustomerTable, Indices, Rows
 from shared.domain.emission import Step
 from shared.domain.features import FEATURES, MICROS, Floats, Millis, pack, resting, unpack

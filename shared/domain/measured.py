@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.churn import Scorer
+from shared.domain.churn_scorer import Scorer
 from shared.domain.customer import CustomerTable, Indices
 from shared.domain.emission import Effects
 from shared.domain.features import FEATURES

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from shared.domain.churn import Scorer
+from shared.domain.churn_scorer import Scorer
 from shared.domain.features import FEATURES, Floats
 from shared.domain.outputs import Reason
 from shared.domain.signals import SIGNALS

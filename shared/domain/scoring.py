@@ -10,7 +10,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from shared.domain import ledger, lifecycle
-from shared.domain.churn import HORIZON_DAYS, ChurnModel, Scorer
+from shared.domain.churn import HORIZON_DAYS, ChurnModel
+from shared.domain.churn_scorer import Scorer
 from shared.domain.customer import CustomerTable, Indices, Rows
 from shared.domain.dealings import Dealings
 from shared.domain.emission import REVIEW, SCORE, TRANSITION, Make, Step

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from shared.domain.batch import Record, read_batch
 from shared.domain.calendars import Plans
-from shared.domain.churn import Scorer
+from shared.domain.churn_scorer import Scorer
 from shared.domain.closing import Closure
 from shared.domain.customer import CustomerTable
 from shared.domain.dealings import Dealings

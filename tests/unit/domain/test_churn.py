@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from river import linear_model, optim, preprocessing
 from scipy import optimize
 
-from shared.domain.churn import HORIZON_DAYS, REASONS, ChurnModel, ModelStateError
+from shared.domain.churn import HORIZON_DAYS, ChurnModel, ModelStateError
+from shared.domain.churn_scorer import REASONS
 from shared.domain.configuration import CHAMPION
 from shared.domain.features import FEATURES
 from shared.domain.hazard import INPUTS, ONE, Facts, Steps, inputs, moving, prior

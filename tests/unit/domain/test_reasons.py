@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.domain.churn import REASONS, ChurnModel
+from shared.domain.churn import ChurnModel
+from shared.domain.churn_scorer import REASONS
 from shared.domain.features import FEATURES
 from shared.domain.hazard import INPUTS
 from shared.domain.reasons import explain

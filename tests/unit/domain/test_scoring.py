@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.churn import Scorer
+from shared.domain.churn_scorer import Scorer
 from shared.domain.features import feature_matrix
 from shared.domain.lifecycle import STAGES
 from shared.domain.outputs import Score

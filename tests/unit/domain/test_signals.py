@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.domain.churn import REASONS, ChurnModel, ModelStateError
+from shared.domain.churn import ChurnModel, ModelStateError
+from shared.domain.churn_scorer import REASONS
 from shared.domain.features import FEATURES
 from shared.domain.hazard import MANY, ONE
 from shared.domain.reasons import explain
