@@ -154,7 +154,8 @@ class KafkaModels:
             return None
         try:
             found = decode_snapshot(record.key, record.value, record.signature, self._secret)
-            ChurnModel.load(found.model)
+            for model in filter(None, (found.model, found.challenger)):
+                ChurnModel.load(model)
         except (SnapshotError, ModelStateError) as error:
             self._refuse(error)
             self._places.pop(version, None)

@@ -10,7 +10,7 @@ that a regression that knows the base rate and nothing else would beat it.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, Final
 
 import numpy as np
@@ -45,7 +45,7 @@ _PLAN, _FAMILY, _OWN, _DAY = (
 
 
 class ModelStateError(ValueError):
-    """A model state that this code cannot continue from: unknown format, version or features."""
+    """A model state that this code cannot go on from: unknown format, features, configuration."""
 
 
 class ChurnModel:
@@ -253,7 +253,7 @@ class ChurnModel:
         Raises
         ------
         ModelStateError
-            The state is of another format, version or set of features.
+            The state is of another format, version, set of features or way of learning.
         """
         found = (state.get("format"), state.get("version"), state.get("features"))
         # Those of former builds came first, and of those behind them they knew nothing.
@@ -261,9 +261,7 @@ class ChurnModel:
         if found != (FORMAT, VERSION, known) or len(known) < _FORMERLY:
             msg = f"cannot load model state: format, version, features are {found}"
             raise ModelStateError(msg)
-        # The first states of this version name no configuration: there was one only.
-        former = Configuration(**state.get("configuration", {}))
-        model = cls(state["horizon_days"], chosen or former)
+        model = cls(state["horizon_days"], chosen or configuration_of(state))
         model.labels, model._pace = state["labels"], state["pace"]
         model._loss, model._prior_loss = state["loss"], state["prior_loss"]
         if state["days"]:
@@ -284,6 +282,23 @@ class ChurnModel:
             model._forced.logistic.restore(state["forced"])
             model._forced.effects.restore(state["forced_signals"])
         return model
+
+
+def configuration_of(state: dict[str, Any]) -> Configuration:
+    """Return how a dumped model learns.
+
+    Raises
+    ------
+    ModelStateError
+        It learns in a way that this code does not know.
+    """
+    # The first states of this version name no configuration: there was one only.
+    found = state.get("configuration", {})
+    unknown = found.keys() - {each.name for each in fields(Configuration)}
+    if unknown:
+        msg = f"cannot load model state: its configuration has {', '.join(sorted(unknown))}"
+        raise ModelStateError(msg)
+    return Configuration(**found)
 
 
 def log_loss(p: float, y: int) -> float:

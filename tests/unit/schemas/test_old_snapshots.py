@@ -5,6 +5,7 @@ from it. Whoever changes the format adds a file written by the code before the c
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,15 +90,28 @@ class Published(KafkaModels):
         return None if place is None else self._log[place.offset]
 
 
+def later_format(content: dict[str, Any]) -> None:
+    content["model"]["version"] += 1
+
+
+def later_configuration(content: dict[str, Any]) -> None:
+    content["model"]["configuration"] = {"of tomorrow": 1.0}
+
+
+def later_challenger(content: dict[str, Any]) -> None:
+    content["challenger"] = {**content["model"], "configuration": {"of tomorrow": 1.0}}
+
+
+@pytest.mark.parametrize("move_on", [later_format, later_configuration, later_challenger])
 async def test_what_is_of_a_later_format_is_refused_and_the_last_good_one_serves(
-    old: dict[str, Any],
+    old: dict[str, Any], move_on: Callable[[dict[str, Any]], None]
 ) -> None:
     models = Published()
     key, value, signature = parts(old)
     models.put(key, value, signature)
     snapshot = decode_snapshot(key, value, signature, SECRET)
     later = {**json.loads(value), "version": snapshot.version + 1}
-    later["model"] = {**later["model"], "version": later["model"]["version"] + 1}
+    move_on(later)
     models.put(*signed(later))
     models.put(key, value[:-1], signature)  # tampered with
     newest = await models.latest()
