@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.commands.scorer_status import ScorerUnreachableError, partitions_of
-from shared.domain.configuration import Configuration
+from shared.domain.churn import configuration_of
 from shared.domain.errors import TenureError
 from shared.domain.evaluation import Prequential
 from shared.domain.learner import Snapshot
@@ -55,7 +55,7 @@ def list_models(*, url: Url = None, as_json: AsJson = False) -> None:
     for each in snapshots.values():
         found = _summary(each)
         figures = [f"{found[name]:.3f}" for name in ("auc", "log_loss", "ece")]
-        shadow = _against(found["challenger"]) + (" promoted" if _promoted(each) else "")
+        shadow = str(each.comparison.difference()) + (" promoted" if _promoted(each) else "")
         use = _use(each.version, in_use)
         table.add_row(str(each.version), found["at"], f"{each.labels:,}", *figures, shadow, use)
     Console().print(table)
@@ -193,17 +193,7 @@ def _summary(snapshot: Snapshot) -> dict[str, Any]:
 
 def _configuration(model: dict[str, Any]) -> str | None:
     """Return how a dumped model learns; None where there is none, as in the first snapshots."""
-    return str(Configuration(**model.get("configuration", {}))) if model else None
-
-
-def _against(comparison: dict[str, Any]) -> str:
-    """Return the challenger's log loss less the champion's, with its interval."""
-    if not comparison["compared_horizons"]:
-        return "-"
-    estimate, low, high = (
-        comparison[each] for each in ("difference", "difference_low", "difference_high")
-    )
-    return f"{estimate:+.4f} ({low:+.4f} to {high:+.4f})"
+    return str(configuration_of(model)) if model else None
 
 
 def _promoted(snapshot: Snapshot) -> bool:

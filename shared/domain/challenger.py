@@ -47,6 +47,12 @@ class Interval(Struct, frozen=True):
     low: float
     high: float
 
+    def __str__(self) -> str:
+        """Return it as people read it."""
+        if math.isnan(self.estimate):
+            return "-"
+        return f"{self.estimate:+.4f} ({self.low:+.4f} to {self.high:+.4f})"
+
 
 class Promotion(Struct, frozen=True):
     """A challenger took the champion's place.

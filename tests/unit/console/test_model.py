@@ -4,13 +4,19 @@ import math
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from services.campaigner.console.questions import model
 from services.campaigner.console.questions.model import LABELS, ModelWatch
+from shared.domain.challenger import Comparison, Promotion, bound
+from shared.domain.churn import ChurnModel
+from shared.domain.configuration import CHALLENGER, CHAMPION
+from shared.domain.learner import Snapshot
 from shared.domain.outputs import Example, Identity, Training, Watermark
-from shared.schemas.snapshots import sign, snapshot_key
+from shared.schemas.snapshots import encode_snapshot, sign, snapshot_key
 from tests.campaign_builders import DAY, T0
 from tests.unit.console.logs import MemoryLogs
+from tests.unit.schemas.test_snapshots import snapshot
 
 SECRET = b"secret of tests"
 
@@ -92,6 +98,51 @@ def test_a_version_that_is_not_ours_says_so() -> None:
         assert found.version == 7
         problem = str(found.problem)
         assert ("TENURE_MODEL_KEY" in problem) is (signature == b"forged")
+
+
+def publish(logs: MemoryLogs, found: Snapshot) -> None:
+    key = snapshot_key("churn", found.version)
+    value, signature = encode_snapshot(key, found, SECRET)
+    logs.append("churn-models", 0, value, key, headers=[("hmac-sha256", signature)])
+
+
+def test_champion_and_challenger_are_those_of_the_newest_version_that_is_ours() -> None:
+    logs = MemoryLogs()
+    watch = ModelWatch(logs, SECRET)
+    assert watch.look().contest is None
+    publish(logs, structs.replace(snapshot(), version=8, challenger={}))
+    found = watch.look().contest
+    assert found is not None
+    assert (found[0], found[1].champion, found[1].challenger) == (8, str(CHAMPION), None)
+    assert "the first horizon of them has not ended" in found[1].said
+    comparison = Comparison(labels=1_000, champion=500.0, challenger=400.0)
+    comparison.horizons, comparison.total, comparison.squares = 4, -0.4, 0.04
+    promoted = [Promotion(T0, each, 10, f"by {each}", comparison.difference()) for each in (3, 7)]
+    publish(
+        logs,
+        structs.replace(
+            snapshot(),
+            version=9,
+            model=ChurnModel(28.0, CHALLENGER).dump(),
+            challenger=ChurnModel(28.0, CHAMPION).dump(),
+            comparison=comparison,
+            promotions=promoted,
+        ),
+    )
+    logs.append("churn-models", 0, b"{}", snapshot_key("churn", 10))
+    later = {"model": {"configuration": {"of tomorrow": 1}}}
+    publish(logs, structs.replace(snapshot(), version=11, **later))
+    quality = watch.look()
+    assert "of tomorrow" in str(quality.versions[0].problem)
+    assert quality.contest is not None
+    version, contest = quality.contest
+    assert (version, contest.champion) == (9, str(CHALLENGER))
+    assert contest.challenger == str(CHAMPION)
+    assert contest.losses == (0.5, 0.4)
+    assert [each.version for each in contest.promotions] == [7, 3]
+    low, high = (-0.1 + sign * bound(0.04, 0.025) / 4 for sign in (-1, 1))
+    assert f"-0.1000 ({low:+.4f} to {high:+.4f})" in contest.said
+    assert "(4 so far, 1,000 labels)" in contest.said
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b'{"examples": 3}'])

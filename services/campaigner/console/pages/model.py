@@ -11,7 +11,7 @@ from services.campaigner.console.dialogs import ask_reason
 from services.campaigner.console.frame import Visit, frame
 from services.campaigner.console.kept import Answer
 from services.campaigner.console.questions.fleet import Fleet
-from services.campaigner.console.questions.model import Quality, shown
+from services.campaigner.console.questions.model import Contest, Quality, shown
 from services.campaigner.console.questions.words import count, day, moment
 from services.campaigner.console.state import Console
 from services.campaigner.console.widgets import Cell, Chart, Figure, Table, Text, button, card
@@ -21,6 +21,7 @@ _FEW: Final = (
     "No labels yet. A prediction is measured once its horizon has passed; "
     "`tenure replay` brings a history's."
 )
+_NO_VERSION: Final = "None yet: the stated heuristic is served until the model shows a lower loss."
 
 
 def add(console: Console) -> None:
@@ -68,11 +69,24 @@ class _Model:
                     ("market", "labels#", "silent#", "AUC#", "log loss#", "calibration error#"),
                     _FEW,
                 )
+            with card("Champion and challenger", wide=True, note="Both learn the same labels. "
+                      "The challenger is promoted once it is better with confidence."):  # fmt: skip
+                self._contest = Table(
+                    "How champion and challenger learn, and their log loss on the same labels",
+                    ("", "how it learns", "log loss#"),
+                    _NO_VERSION,
+                )
+                self._difference = ui.label("").classes("note")
+                self._promotions = Table(
+                    "Challengers that took the champion's place",
+                    ("promoted (UTC)@", "in version#", "how it learns", "difference#"),
+                    "None has taken the champion's place yet.",
+                )
             with card("Versions", wide=True):
                 self._versions = Table(
                     "Published versions",
                     ("version#", "published (UTC)@", "labels learned#", "up to@", "signature"),
-                    "None yet: the stated heuristic is served until the model shows a lower loss.",
+                    _NO_VERSION,
                 )
 
                 if visit.may("administer"):
@@ -155,6 +169,7 @@ class _Model:
                 f"{count(recent.n)} of customers active within two horizons before."
             )
         self._reliability.show(charts.reliability(found.bins) if found.bins else None, _FEW)
+        self._show_contest(found.contest)
         self._show_curves(found)
         self._versions.show(
             [
@@ -166,6 +181,29 @@ class _Model:
                     Cell(each.problem or "ours", kind="bad" if each.problem else "good"),
                 )
                 for each in found.versions
+            ]
+        )
+
+    def _show_contest(self, found: tuple[int, Contest] | None) -> None:
+        if found is None:
+            self._contest.show([])
+            self._promotions.show([])
+            return
+        version, contest = found
+        self._contest.show(
+            [
+                (name, learns or "there is none", shown(loss, 4))
+                for name, learns, loss in (
+                    ("champion", contest.champion, contest.losses[0]),
+                    ("challenger", contest.challenger, contest.losses[1]),
+                )
+            ]
+        )
+        self._difference.set_text(f"Version {version}: {contest.said}")
+        self._promotions.show(
+            [
+                (day(each.at), str(each.version), each.configuration, str(each.difference))
+                for each in contest.promotions
             ]
         )
 

@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from services.campaigner.console.questions.moves import Logs
 from shared.domain.accuracy import Accuracy, Bin, accuracy, auc, reliability
 from shared.domain.base_book import NONE
+from shared.domain.challenger import Comparison, Promotion
+from shared.domain.churn import ModelStateError, configuration_of
 from shared.domain.events import DECODE_ERRORS
+from shared.domain.learner import Snapshot
 from shared.domain.markets import OTHERS, PLACES
 from shared.domain.outputs import Example, Training
 from shared.schemas.snapshots import SIGNATURE_HEADER, SnapshotError, decode_snapshot, version_of
@@ -58,6 +61,44 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Contest:
+    """Champion against challenger, as a version of the model has them.
+
+    Attributes
+    ----------
+    champion, challenger
+        How both learn; ``None`` where there is no challenger, as in the first versions.
+    comparison
+        Of their log losses on the same labels.
+    promotions
+        Which challengers took the champion's place, the newest first.
+
+    """
+
+    champion: str
+    challenger: str | None
+    comparison: Comparison
+    promotions: list[Promotion]
+
+    @property
+    def losses(self) -> tuple[float, float]:
+        """Log loss of champion and challenger on the labels compared; NaN without any."""
+        found = self.comparison.report()
+        return found["log_loss"], found["challenger_log_loss"]
+
+    @property
+    def said(self) -> str:
+        """What is known of their difference, in a sentence."""
+        labels, horizons = self.comparison.labels, self.comparison.horizons
+        if not horizons:
+            return f"{labels:,} labels compared; the first horizon of them has not ended."
+        return (
+            f"challenger less champion {self.comparison.difference()}, by horizons ({horizons} "
+            f"so far, {labels:,} labels). Below 0 the challenger is better."
+        )
+
+
+@dataclass(frozen=True)
 class Published:
     """A version of the model.
 
@@ -69,6 +110,8 @@ class Published:
         What it has learned, and the time of the last of it; ``None`` if it cannot be read.
     problem
         Why it cannot be trusted.
+    contest
+        Its champion against its challenger.
 
     """
 
@@ -77,6 +120,7 @@ class Published:
     labels: int | None = None
     labelled_at: int | None = None
     problem: str | None = None
+    contest: Contest | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +152,12 @@ class Quality:
     last: int | None
     markets: list[tuple[str, Accuracy]] = field(default_factory=list)
     versions: list[Published] = field(default_factory=list)
+
+    @property
+    def contest(self) -> tuple[int, Contest] | None:
+        """The newest version that can be trusted, and its champion against its challenger."""
+        known = ((each.version, each.contest) for each in self.versions if each.contest)
+        return next(known, None)
 
 
 class ModelWatch:
@@ -180,9 +230,20 @@ class ModelWatch:
         signature = dict(record.headers).get(SIGNATURE_HEADER, b"")
         try:
             found = decode_snapshot(record.key, record.value, signature, self._secret)
-        except SnapshotError as error:
+            contest = _contest(found)
+        except (SnapshotError, ModelStateError) as error:
             return Published(version, record.timestamp, problem=str(error))
-        return Published(version, record.timestamp, found.labels, found.at)
+        return Published(version, record.timestamp, found.labels, found.at, contest=contest)
+
+
+def _contest(snapshot: Snapshot) -> Contest:
+    shadow = snapshot.challenger
+    return Contest(
+        str(configuration_of(snapshot.model)),
+        str(configuration_of(shadow)) if shadow else None,
+        snapshot.comparison,
+        snapshot.promotions[::-1],
+    )
 
 
 def _examples(value: bytes) -> list[Example]:
