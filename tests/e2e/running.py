@@ -48,7 +48,7 @@ class Running:
         return [cmdline(pid) for pid in self.pids()] + folders + kept
 
     def leaves_nothing(self) -> None:
-        until(lambda: not self.left(), 15, self.left)
+        until(lambda: not self.left(), 60, self.left)
 
     def close(self) -> None:
         if self.process.poll() is None:
