@@ -33,6 +33,7 @@ THINGS = (
     "tenure_ingest_events_pending",
     "tenure_model_drifts",
     "tenure_model_labels",
+    "tenure_model_promotions",
     "tenure_model_version",
     "tenure_model_warm",
     "tenure_scorer_partitions",
