@@ -26,6 +26,7 @@ from msgspec import Struct
 
 from shared.domain.churn import log_loss
 from shared.domain.outputs import Example
+from shared.domain.policy import DAY_MS
 
 #: How likely it is that any challenger is ever promoted wrongly, in a learner's whole life.
 ERROR_RATE: Final = 0.05
@@ -37,7 +38,6 @@ _TIGHTEST_AT: Final = 12
 #: Value of V / rho at which the bound is least, for rates of error around these.
 _BEST: Final = 8.3
 _RHO: Final = _USUAL**2 * _TIGHTEST_AT / _BEST
-_DAY_MS: Final = 86_400_000
 
 
 class Interval(Struct, frozen=True):
@@ -127,7 +127,7 @@ class Comparison(Struct):
         counts = example.challenger is not None and example.model >= self.since
         if not counts or np.float32(example.predicted) == np.float32(example.challenger):
             return False
-        ended = self.count > 0 and example.labelled_at >= self.began + horizon_days * _DAY_MS
+        ended = self.count > 0 and example.labelled_at >= self.began + horizon_days * DAY_MS
         if ended:
             self._observe()
         if not self.count:

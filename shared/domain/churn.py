@@ -91,7 +91,7 @@ class ChurnModel:
         weight = (1 - MEMORY**self.labels) / (1 - MEMORY)
         return (self._loss / weight, self._prior_loss / weight) if weight else (math.nan, math.nan)
 
-    def learn(self, x: Floats, silent: int, closed: int = 0, involuntary: int = 0) -> float:
+    def learn(self, x: Floats, silent: int, closed: int = 0, involuntary: int = 0) -> None:
         """Learn one ripe label.
 
         Parameters
@@ -104,13 +104,7 @@ class ChurnModel:
             1 when the account was closed within the step, else 0.
         involuntary
             1 when it was closed, and not by the customer's choice.
-
-        Returns
-        -------
-        The log loss of what would have been served of the step just before: the learner's, or the
-        heuristic's as fitted.
         """
-        warm = self.warm
         values: list[float] = x.tolist()
         facts, day = Facts(*[values[j] for j in FACTS]), values[_DAY]
         self._keep_pace(day)
@@ -118,12 +112,11 @@ class ChurnModel:
         scaled = self._scaler.learn(derived)
         place, found = self._place(values, facts), present(values, self.steps.length)
         x = self._silence.of(scaled, self._scaler)
-        learned = self._learn_silence(x, silent, day, place, found, active=facts.visits > 0)
-        prior_loss = self._learn_heuristic(derived[PRIOR], silent)
+        self._learn_silence(x, silent, day, place, found, active=facts.visits > 0)
+        self._learn_heuristic(derived[PRIOR], silent)
         self._closure.learn(scaled, closed - involuntary, found, self._pace)
         self._forced.learn(scaled, involuntary, found, self._pace)
         self.labels += 1
-        return learned if warm else prior_loss
 
     def learn_spend(self, x: Floats, silent: float, realised: float) -> None:
         """Learn what was spent over a horizon that has ended.
@@ -149,7 +142,7 @@ class ChurnModel:
         found: Present,
         *,
         active: bool,
-    ) -> float:
+    ) -> None:
         middle = day + self.steps.length / 2.0
         offset = self._seasons.effect(middle)
         offset += self._plans.effect(place) if place else 0.0
@@ -157,8 +150,7 @@ class ChurnModel:
         odds = self._silence.log_odds(x) + offset
         offset += added
         p = _sigmoid(odds + added)
-        loss = log_loss(p, y)
-        self._loss = MEMORY * self._loss + loss
+        self._loss = MEMORY * self._loss + log_loss(p, y)
         self._silence.learn(x, y, offset, self._pace)
         information = max(p * (1 - p), _LEAST_INFORMATION)
         if place:
@@ -169,14 +161,11 @@ class ChurnModel:
         # prospects, they would make a season of it, which is back a year later.
         if self.chosen.seasons and active and day > self._first_day + self.steps.horizon:
             self._seasons.learn(middle, p - y, information, self._pace)
-        return loss
 
-    def _learn_heuristic(self, odds: float, y: int) -> float:
+    def _learn_heuristic(self, odds: float, y: int) -> None:
         p = _sigmoid(self._heuristic.log_odds(odds))
-        loss = log_loss(p, y)
-        self._prior_loss = MEMORY * self._prior_loss + loss
+        self._prior_loss = MEMORY * self._prior_loss + log_loss(p, y)
         self._heuristic.learn(odds, p - y, max(p * (1 - p), _LEAST_INFORMATION))
-        return loss
 
     def _keep_pace(self, day: float) -> None:
         """Count a label among those of the last horizon."""

@@ -10,12 +10,11 @@ from, and only every second, third ... is kept until it can be measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache, partial
 from itertools import repeat
-from typing import Final
+from typing import Final, NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,9 +87,11 @@ def ripen(step: Step, table: CustomerTable, policy: Policy) -> None:
         some = step.rows[which]
         oldest = _drop_oldest(some)
         step.rows[which] = some
-        spent = _spent(oldest, some["spend"], step.now[which], policy).tolist()
+        saw = unpack(oldest)
+        spent = _spent(oldest, saw, some["spend"], step.now[which], policy).tolist()
         markets = [table.profile(index).market or "" for index in step.indices[which].tolist()]
-        _emit(step, order, which, oldest, _measured, zip(spent, markets, strict=True), policy)
+        measures = zip(spent, markets, strict=True)
+        _emit(step, order, which, oldest, saw, IN_HORIZON, measures, policy)
         order += 1
 
 
@@ -104,7 +105,8 @@ def _ripen_steps(step: Step, policy: Policy) -> None:
         which = np.flatnonzero(over[:, place])
         ripe = snapshots[which, place]
         snapshots["stepped"][which, place] = 1
-        _emit(step, PENDING + place, which, ripe, _learned, repeat((0.0, "")), policy)
+        measures = repeat((0.0, ""))
+        _emit(step, PENDING + place, which, ripe, unpack(ripe), IN_STEP, measures, policy)
 
 
 def _drop_learned(rows: Rows, policy: Policy) -> None:
@@ -147,33 +149,45 @@ def _emit(  # noqa: PLR0917  # one call for each kind of example
     order: int,
     which: Indices,
     ripe: NDArray[np.void],
-    make: Callable[..., Example],
+    saw: Floats,
+    soon: int,
     measures: Iterable[tuple[float, str]],
     policy: Policy,
 ) -> None:
-    """Emit examples; ``measures`` are the spend and the market of each, where it is measured."""
-    features = unpack(ripe)
+    """Emit examples.
+
+    Parameters
+    ----------
+    ripe, saw
+        The snapshots (n,), and the features (n, F) that they hold.
+    soon
+        What the label is of: `IN_STEP` to learn from, `IN_HORIZON` to be measured by.
+    measures
+        Spend and market of each that is measured.
+    """
     # Nothing that was learned is in it, so that it need not wait with the snapshot.
-    cold = heuristic(features, Steps.of(policy.horizon_days)).astype(np.float32)
-    seen = zip(features.tolist(), cold.tolist(), strict=True)
-    plain = zip(ripe, seen, step.now[which].tolist(), measures, strict=False)
+    cold = heuristic(saw, Steps.of(policy.horizon_days)).astype(np.float32).tolist()
+    found = zip(ripe, saw.tolist(), cold, step.now[which].tolist(), measures, strict=False)
     makes = [
-        partial(make, snapshot, saw, now, spent, market, horizon=policy.horizon_ms)
-        for snapshot, saw, now, (spent, market) in plain
+        partial(_example, _Ripe(one, values, prior, now, *measure), soon, policy.horizon_ms)
+        for one, values, prior, now, measure in found
     ]
     step.emit(order, which, makes)
 
 
 def _spent(
-    snapshots: NDArray[np.void], spend: NDArray[np.int64], now: Millis, policy: Policy
+    snapshots: NDArray[np.void],
+    saw: Floats,
+    spend: NDArray[np.int64],
+    now: Millis,
+    policy: Policy,
 ) -> Floats:
     """Return money (n,) spent over the horizon after each snapshot.
 
     What was spent before it is in its features. Spend is looked at a grace after the horizon's
     end; the horizon's share of that time is taken for its share of the money.
     """
-    features = unpack(snapshots)
-    before = features[:, _MEAN_SPEND] * features[:, _VISITS]
+    before = saw[:, _MEAN_SPEND] * saw[:, _VISITS]
     share = policy.horizon_ms / (now - snapshots["at"])
     spent = np.maximum(spend / MICROS - before, 0.0) * share
     return np.where(snapshots["active"] & IN_HORIZON, spent, 0.0)
@@ -208,58 +222,38 @@ def _drop_oldest(rows: Rows) -> NDArray[np.void]:
     return oldest
 
 
-def _measured(  # noqa: PLR0917  # as `_learned`
-    snapshot: np.void,
-    saw: tuple[list[float], float],
-    now: int,
-    spent: float,
-    market: str,
-    origin: Identity,
-    *,
-    horizon: int,
-) -> Example:
-    """Return what the prediction is measured by."""
-    return msgspec.structs.replace(
-        _learned(snapshot, saw, now, spent, market, origin, horizon=horizon),
-        silent=not snapshot["active"] & IN_HORIZON,
-        closed=bool(snapshot["closed"] & IN_HORIZON),
-        involuntary=_forced(snapshot, IN_HORIZON),
-        learned=False,
-        measured=True,
-    )
+class _Ripe(NamedTuple):
+    """What an example is made of: a snapshot, what it held, and what became known."""
+
+    snapshot: np.void
+    features: list[float]
+    heuristic: float
+    now: int
+    spent: float
+    market: str
 
 
-def _learned(  # noqa: PLR0917  # what `_emit` has of each
-    snapshot: np.void,
-    saw: tuple[list[float], float],
-    now: int,
-    spent: float,
-    market: str,
-    origin: Identity,
-    *,
-    horizon: int,
-) -> Example:
-    """Return what is learned from."""
-    shadow = float(snapshot["challenger"])
-    features, cold = saw
-    recent = features[_RECENCY] <= 2 * horizon / DAY_MS and features[_VISITS] > 0
+def _example(ripe: _Ripe, soon: int, horizon_ms: int, origin: Identity) -> Example:
+    """Return the example of a label: `IN_STEP` is learned from, `IN_HORIZON` is measured by."""
+    snapshot, features = ripe.snapshot, ripe.features
+    recent = features[_RECENCY] <= 2 * horizon_ms / DAY_MS and features[_VISITS] > 0
     return Example(
         origin=origin,
         at=int(snapshot["at"]),
-        labelled_at=now,
+        labelled_at=ripe.now,
         features=features,
-        silent=not snapshot["active"] & IN_STEP,
+        silent=not snapshot["active"] & soon,
         predicted=float(snapshot["predicted"]),
-        heuristic=cold,
-        challenger=shadow or None,
+        heuristic=ripe.heuristic,
+        challenger=float(snapshot["challenger"]) or None,
         model=int(snapshot["model"]),
         recent=recent,
-        closed=bool(snapshot["closed"] & IN_STEP),
-        involuntary=_forced(snapshot, IN_STEP),
-        learned=True,
-        measured=False,
-        spend=spent,
-        market=market,
+        closed=bool(snapshot["closed"] & soon),
+        involuntary=_forced(snapshot, soon),
+        learned=soon == IN_STEP,
+        measured=soon == IN_HORIZON,
+        spend=ripe.spent,
+        market=ripe.market,
     )
 
 

@@ -22,12 +22,12 @@ from shared.domain.drift import Drift, DriftDetector
 from shared.domain.evaluation import Prequential
 from shared.domain.markets import Markets
 from shared.domain.outputs import Example, Identity, Training
+from shared.domain.policy import DAY_MS
 from shared.domain.scoring import Served
 
 #: Labels between two snapshots of a model, unless a day of labels brings more.
 _STEP: Final = 100
 _MOST: Final = 2_000
-_DAY_MS: Final = 86_400_000
 
 
 class Snapshot(Struct, frozen=True):
@@ -259,7 +259,7 @@ class Learner:
 
     def _is_due(self, labelled_at: int) -> bool:
         fresh = self.model.labels - self._published_labels
-        new_day = labelled_at // _DAY_MS > self.published_at // _DAY_MS
+        new_day = labelled_at // DAY_MS > self.published_at // DAY_MS
         return fresh >= _MOST or (fresh >= _STEP and new_day)
 
     def _snapshot(self, offset: int, at: int) -> Snapshot:
