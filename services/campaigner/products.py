@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from threading import Event
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
+from services.campaigner.sparingly import Sparingly
 from shared.domain.dealings import Dealings
 from shared.domain.policy import DAY_MS
 from shared.domain.uptake import Held, NextProduct, Uptake, learned
 
 log = structlog.get_logger(__name__)
-
-_LOOK_S: Final = 5.0
-#: It may take a twentieth of a core: history is replayed by the day in seconds.
-_SHARE: Final = 20.0
 
 
 class Holdings(Protocol):
@@ -45,8 +41,8 @@ class _Known(NamedTuple):
     holders: int
 
 
-class NextProducts:
-    """Suggests products to customers who do not hold them.
+class NextProducts(Sparingly):
+    """Suggests products to customers who do not hold them, as learned when a day is over.
 
     Parameters
     ----------
@@ -65,35 +61,15 @@ class NextProducts:
         now: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__("the next products could not be learned, trying again", monotonic)
         self._base = base
         self._now = now
-        self._monotonic = monotonic
         self._known: _Known | None = None
-        self._rest_until = 0.0
 
     @property
     def learned_at(self) -> int:
         """The base's time (epoch ms) as of which it was learned; 0 before."""
         return 0 if self._known is None else self._known.at
-
-    def run(self, stop: Event) -> None:
-        """Look every few seconds until ``stop`` is set."""
-        while not stop.wait(_LOOK_S):
-            try:
-                self.look()
-            except Exception:  # what is known already is said on
-                log.exception("the next products could not be learned, trying again")
-
-    def look(self) -> bool:
-        """Learn anew when a day is over or the holders have doubled; return whether it did."""
-        started = self._monotonic()
-        if started < self._rest_until:
-            return False
-        try:
-            return self._renew()
-        finally:
-            ended = self._monotonic()
-            self._rest_until = ended + _SHARE * (ended - started)
 
     def of(self, customer: str, dealings: Dealings, most: int) -> tuple[Held, list[NextProduct]]:
         """Return what a customer holds, and is likely to take up next, the likeliest first.

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from threading import Event
 from typing import Final, Protocol
 
 import structlog
 
+from services.campaigner.sparingly import Sparingly
 from shared.adapters.sql.segment_store import Kept
 from shared.domain.campaign_state import Lease
 from shared.domain.features import DAY_MS
@@ -23,9 +23,6 @@ log = structlog.get_logger(__name__)
 
 #: Whose owner does it.
 _FIRST: Final = 0
-_LOOK_S: Final = 5.0
-#: It may take a twentieth of a core: history is replayed by the day in seconds.
-_SHARE: Final = 20.0
 
 
 class Base(Protocol):
@@ -47,7 +44,7 @@ class Base(Protocol):
         """Remember what was told."""
 
 
-class Quintiles:
+class Quintiles(Sparingly):
     """Tells scorers of boundaries when a day is over, or the base has doubled.
 
     Parameters
@@ -70,32 +67,16 @@ class Quintiles:
         tell: Callable[[Boundaries], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(
+            "boundaries of quintiles could not be found or told, trying again", monotonic
+        )
         self._base = base
         self._leases = leases
         self._tell = tell
-        self._monotonic = monotonic
-        self._rest_until = 0.0
-
-    def run(self, stop: Event) -> None:
-        """Look every few seconds until ``stop`` is set."""
-        while not stop.wait(_LOOK_S):
-            try:
-                self.look()
-            except Exception:  # what is told already holds on
-                log.exception("boundaries of quintiles could not be found or told, trying again")
-
-    def look(self) -> bool:
-        """Find and tell boundaries if they are due; return whether they were told."""
-        started = self._monotonic()
-        if started < self._rest_until or not self._is_mine():
-            return False
-        try:
-            return self._renew()
-        finally:
-            ended = self._monotonic()
-            self._rest_until = ended + _SHARE * (ended - started)
 
     def _renew(self) -> bool:
+        if not self._is_mine():
+            return False
         now, known = self._base.now(), self._base.known()
         if not self._is_due(now, known):
             return False
