@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from services.dead_letters.letters import Entry, Letter, State, note, of_customers, read
 from shared import topics
 from shared.adapters.kafka_connection import connection, try_access
+from shared.adapters.topic_reader import committed_records
 from shared.settings import Settings
 
 
@@ -44,7 +45,8 @@ class LetterBox:
 
     async def letters(self) -> dict[int, Letter]:
         """Return all letters that are there now, by number, the oldest first."""
-        return read([entry async for entry in self._entries()])
+        records = committed_records(self._settings, self._place)
+        return read([_entry(record) async for record in records])
 
     async def note(self, letter: Letter, state: State) -> None:
         """Return when what became of a letter is written down."""
@@ -68,25 +70,6 @@ class LetterBox:
                 self._place.topic, None, key=letter.key.encode(), partition=0
             )
         return len(found)
-
-    async def _entries(self) -> AsyncIterator[Entry]:
-        consumer = AIOKafkaConsumer(
-            **connection(self._settings),
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-        )
-        try:
-            await consumer.start()
-            consumer.assign([self._place])
-            end = (await consumer.end_offsets([self._place]))[self._place]
-            await consumer.seek_to_beginning(self._place)
-            while await consumer.position(self._place) < end:
-                found = await consumer.getmany(self._place, timeout_ms=200)
-                for record in found.get(self._place, ()):
-                    yield _entry(record)
-        finally:
-            await consumer.stop()
 
 
 def _entry(record: ConsumerRecord) -> Entry:

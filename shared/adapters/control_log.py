@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
 from uuid import uuid4
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from shared import topics
 from shared.adapters.event_log import customer_partition
 from shared.adapters.kafka_connection import connection, try_access
+from shared.adapters.topic_reader import committed_records
 from shared.schemas.snapshots import version_of
 from shared.settings import Settings
-
-_FETCH_MS: Final = 200
 
 
 async def tell_every_partition(
@@ -53,21 +51,9 @@ async def _published(settings: Settings, version: int) -> ConsumerRecord | None:
     """Return the record of a version of the model, None if there is none any more."""
     await try_access(settings)
     place, newest = TopicPartition(settings.topic(topics.CHURN_MODELS.name), 0), None
-    consumer = AIOKafkaConsumer(
-        **connection(settings),
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-    )
-    async with consumer:
-        consumer.assign([place])
-        end = (await consumer.end_offsets([place]))[place]
-        await consumer.seek_to_beginning(place)
-        while await consumer.position(place) < end:
-            found = await consumer.getmany(place, timeout_ms=_FETCH_MS)
-            for record in found.get(place, ()):
-                if version_of(record.key) == version:
-                    newest = record
+    async for record in committed_records(settings, place):
+        if version_of(record.key) == version:
+            newest = record
     return newest if newest is not None and newest.value else None
 
 
