@@ -40,7 +40,7 @@ class Configuration:
         )
 
 
-#: What a deployment begins with: the best over all data sets together.
+#: What a deployment begins with (docs/model.md, "How the configuration was chosen").
 CHAMPION: Final = Configuration()
 #: What learns beside it in the shadow: no seasons, which were better on some data sets and worse on
 #: others (docs/model.md, "Champion and challenger").
