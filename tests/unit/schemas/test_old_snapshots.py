@@ -6,6 +6,7 @@ from it. Whoever changes the format adds a file written by the code before the c
 
 import json
 from collections.abc import Callable
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ import pytest
 
 from services.scorer.models import KafkaModels, ModelRecord, _Place
 from shared.domain.churn import ChurnModel
-from shared.domain.learner import Learner
+from shared.domain.learner import Learner, Snapshot
 from shared.domain.outputs import Example, Identity, Training, Watermark
 from shared.schemas.snapshots import SIGNATURE_HEADER, decode_snapshot, encode_snapshot, sign
 from shared.settings import load_settings
 
 SECRET = b"tenure-development"
 KEPT = sorted((Path(__file__).parent / "snapshots").glob("*.json"))
+#: Those that tell as well what the commit that wrote them made of the labels in `learned_on`.
+WITH_WHAT_FOLLOWED = [path for path in KEPT if "told_after" in json.loads(path.read_text())]
 
 
 @pytest.fixture(params=KEPT, ids=lambda path: path.stem)
@@ -35,6 +38,7 @@ def parts(old: dict[str, Any]) -> tuple[bytes, bytes, bytes]:
 
 def test_there_are_some() -> None:
     assert KEPT
+    assert WITH_WHAT_FOLLOWED
 
 
 def test_it_predicts_what_it_did(old: dict[str, Any]) -> None:
@@ -45,29 +49,72 @@ def test_it_predicts_what_it_did(old: dict[str, Any]) -> None:
 
 def test_learning_goes_on_from_it_to_a_snapshot_of_today(old: dict[str, Any]) -> None:
     snapshot = decode_snapshot(*parts(old), SECRET)
-    learner = Learner.resume(snapshot)
+    newest = learned_on(snapshot, old["features"])
+    assert newest.version == snapshot.version + 1
+    key = b"churn/0000000099"
+    again = decode_snapshot(key, *encode_snapshot(key, newest, SECRET), SECRET)
+    assert again == newest
+    assert newest.labels > snapshot.labels
+
+
+@pytest.mark.parametrize("path", WITH_WHAT_FOLLOWED, ids=lambda path: path.stem)
+def test_learning_goes_on_from_it_as_it_did(path: Path) -> None:
+    old = json.loads(path.read_text())
+    snapshot, features = decode_snapshot(*parts(old), SECRET), old["features"]
+    assert told(snapshot, features) == approximately(old["told"])
+    assert told(learned_on(snapshot, features), features) == approximately(old["told_after"])
+
+
+def learned_on(snapshot: Snapshot, features: list[list[float]]) -> Snapshot:
+    """Return the next snapshot, after labels of these customers over and over."""
     examples = [
         Example(
             origin=Identity(0, 1_000_000 + n, 0),
             at=snapshot.at,
             labelled_at=snapshot.at + n,
-            features=features,
-            silent=n % 3 == 0,
+            features=some,
+            silent=n % len(features) % 3 == (n % 7 == 0),
             predicted=0.4,
             heuristic=0.5,
             model=snapshot.version,
             recent=True,
+            closed=n % 12 == 0,
+            involuntary=n % 24 == 0,
+            spend=float(n % 30),
+            market=("", "de", "fr", "it")[n % 4],
+            challenger=0.3,
         )
-        for n, features in enumerate(old["features"] * 500)
+        for n, some in enumerate(islice(cycle(features), 2_500))
     ]
     learned = Training(Watermark(0, examples[-1].labelled_at), examples)
-    published = learner.take(snapshot.made_at + 1, learned)
-    assert [one.version for one in published] == [snapshot.version + 1]
-    (newest,) = published
-    key = b"churn/0000000099"
-    again = decode_snapshot(key, *encode_snapshot(key, newest, SECRET), SECRET)
-    assert again == newest
-    assert newest.labels > snapshot.labels
+    (newest,) = Learner.resume(snapshot).take(snapshot.made_at + 1, learned)
+    return newest
+
+
+def told(snapshot: Snapshot, features: list[list[float]]) -> dict[str, list[float]]:
+    """Return what a snapshot says of customers, and of how good it is."""
+    learner, x = Learner.resume(snapshot), np.array(features)
+    found = {"labels": [snapshot.labels], "drift": [learner.drift.labels, learner.drift.found]}
+    for name, model in (("champion", learner.model), ("challenger", learner.challenger)):
+        scorer = model.scorer()
+        found[f"{name}: silent"] = scorer.predict(x).tolist()
+        found[f"{name}: closed"] = scorer.predict_closed(x).tolist()
+        found[f"{name}: involuntary"] = scorer.predict_involuntary(x).tolist()
+        found[f"{name}: spend"] = scorer.spend(x, np.full(len(x), 0.5)).tolist()
+    for name, metrics in (
+        ("all", learner.metrics),
+        ("recent customers", learner.metrics_recent_customers),
+    ):
+        found[f"metrics, {name}"] = list(metrics.recent().report().values())
+    for market, tally in learner.markets.tallies():
+        found[f"market {market}"] = list(tally.report().values())
+    found["comparison"] = list(learner.comparison.report().values())
+    found["promotions"] = [each.version for each in learner.promotions]
+    return found
+
+
+def approximately(found: dict[str, list[float]]) -> dict[str, Any]:
+    return {name: pytest.approx(values, rel=1e-9) for name, values in found.items()}
 
 
 class Published(KafkaModels):
