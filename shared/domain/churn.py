@@ -130,8 +130,8 @@ class ChurnModel:
         realised
             In the reporting currency.
         """
-        expected = unscaled_spend(x[None], np.array([silent]), self.steps.horizon)
-        self._spend.learn(float(expected[0]), realised, float(x[_DAY]))
+        expected = unscaled_spend(x, silent, self.steps.horizon)
+        self._spend.learn(float(expected), realised, float(x[_DAY]))
 
     def _learn_silence(
         self,

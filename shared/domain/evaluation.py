@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -46,14 +47,12 @@ class Tally:
 
     def update(self, p: float, y: int) -> None:
         """Add one prediction (probability) and its outcome."""
-        clipped = min(max(p, CLIP), 1 - CLIP)
+        loss, error, cell, decile = _scored(p, y)
         self.n += 1
         self.positives += y
-        self.log_loss_sum -= math.log(clipped if y else 1 - clipped)
-        self.brier_sum += (p - y) ** 2
-        cell = int((math.log(clipped / (1 - clipped)) + _EDGE) * _CELLS)
-        self.grid[int(y)][min(max(cell, 0), GRID - 1)] += 1
-        decile = min(int(p * ECE_BINS), ECE_BINS - 1)
+        self.log_loss_sum += loss
+        self.brier_sum += error
+        self.grid[int(y)][cell] += 1
         self.bin_n[decile] += 1
         self.bin_p[decile] += p
         self.bin_y[decile] += y
@@ -144,6 +143,16 @@ class Tally:
         bins = state["bins"]
         tally.bin_n, tally.bin_p, tally.bin_y = bins["n"][:], bins["p"][:], bins["y"][:]
         return tally
+
+
+@lru_cache(maxsize=1)  # a label goes into several tallies, one right after the other
+def _scored(p: float, y: int) -> tuple[float, float, int, int]:
+    """Return log loss and squared error of a prediction, its cell of the grid, and its bin."""
+    clipped = min(max(p, CLIP), 1 - CLIP)
+    loss = -math.log(clipped if y else 1 - clipped)
+    cell = int((math.log(clipped / (1 - clipped)) + _EDGE) * _CELLS)
+    decile = min(int(p * ECE_BINS), ECE_BINS - 1)
+    return loss, (p - y) ** 2, min(max(cell, 0), GRID - 1), decile
 
 
 class Window:

@@ -60,13 +60,13 @@ _TENURE, _VISITS, _VISITS_90, _MEAN_SPEND = (
 )
 
 
-def unscaled_spend(features: Floats, silent: Floats, horizon: float) -> Floats:
+def unscaled_spend(features: Floats, silent: Floats | float, horizon: float) -> Floats:
     """Return expected spend (n,) at a level of 1, in the reporting currency.
 
     Parameters
     ----------
     features
-        (n, F).
+        (n, F), or (F,) of one customer.
     silent
         (n,) probability of no activity within the horizon.
     horizon
@@ -74,15 +74,16 @@ def unscaled_spend(features: Floats, silent: Floats, horizon: float) -> Floats:
 
     """
     visits = horizon * visit_rate(features, horizon)
-    spend: Floats = (1.0 - silent) * features[:, _MEAN_SPEND] * visits
+    spend: Floats = (1.0 - silent) * features.T[_MEAN_SPEND] * visits
     return spend
 
 
 def visit_rate(features: Floats, horizon: float) -> Floats:
     """Return visits a day (n,): the mean of the recent rate and that of the whole life."""
-    exposure = features[:, _TENURE] + horizon / 2.0
-    recent = features[:, _VISITS_90] / (_TAU * (1.0 - np.exp2(-exposure / _HALF_LIFE)))
-    lifetime = features[:, _VISITS] / exposure
+    facts = features.T
+    exposure = facts[_TENURE] + horizon / 2.0
+    recent = facts[_VISITS_90] / (_TAU * (1.0 - np.exp2(-exposure / _HALF_LIFE)))
+    lifetime = facts[_VISITS] / exposure
     rate: Floats = 0.5 * (recent + lifetime)
     return rate
 
