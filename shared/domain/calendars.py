@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,14 +46,11 @@ _LEVELS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a customer stands: family (index, -1 for others), bins of age, visits and recency."""
+class Place(NamedTuple):
+    """Where a customer stands: family (index, -1 for others), and keys of cells, coarse to fine."""
 
     family: int
-    age: int
-    visits: int
-    recency: int
+    keys: list[int]
 
 
 class Plans:
@@ -128,20 +125,18 @@ class Plans:
 
     def place(self, family: int, age: float, visits: float, silent: float) -> Place:
         """Return where a customer stands; plan's age in steps, recency in horizons."""
-        return Place(
-            self._families.get(family, (-1, 0.0))[0],
-            0 if math.isnan(age) else int(min(age * 2.0, _A - 2.0)) + 1,
-            bisect_right(VISITS, visits),
-            bisect_right(RECENCY, silent),
-        )
+        index = self._families.get(family, (-1, 0.0))[0]
+        half = 0 if math.isnan(age) else int(min(age * 2.0, _A - 2.0)) + 1
+        bins = (half, bisect_right(VISITS, visits), bisect_right(RECENCY, silent))
+        return Place(index, _keys(index, *bins))
 
     def effect(self, place: Place) -> float:
         """Return the sum of the place's cells, in log odds."""
-        return math.fsum(self._cells[key][0] for key in _keys(place) if key in self._cells)
+        return math.fsum([self._cells[key][0] for key in place.keys if key in self._cells])
 
     def learn(self, place: Place, gradient: float, information: float) -> None:
         """Move the place's cells; gradient p - y, information p (1 - p)."""
-        for key in _keys(place):
+        for key in place.keys:
             cell = self._cells.setdefault(key, [0.0, 0.0])
             cell[1] += information
             cell[0] -= gradient / (self._prior + cell[1])
@@ -263,15 +258,15 @@ def seasons(day: Floats) -> Ints:
     return ((day % _YEAR) / _YEAR * _SEASONS).astype(np.int64)
 
 
-def _keys(place: Place) -> list[int]:
+def _keys(family: int, age: int, visits: int, recency: int) -> list[int]:
     """Return the keys of a place's cells, coarse to fine."""
     keys = []
-    for level, (family, age, visits, recency) in enumerate(_LEVELS):
-        if family and place.family < 0:
+    for level, (of_family, of_age, of_visits, of_recency) in enumerate(_LEVELS):
+        if of_family and family < 0:
             continue
-        key = level * (_FAMILIES + 1) + (place.family if family else 0)
-        key = (key * _A + (place.age if age else 0)) * _N + (place.visits if visits else 0)
-        keys.append(key * _R + (place.recency if recency else 0))
+        key = level * (_FAMILIES + 1) + (family if of_family else 0)
+        key = (key * _A + (age if of_age else 0)) * _N + (visits if of_visits else 0)
+        keys.append(key * _R + (recency if of_recency else 0))
     return keys
 
 
