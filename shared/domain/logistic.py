@@ -64,14 +64,13 @@ class Scaler:
 
     def learn(self, x: list[float]) -> dict[str, float]:
         """Take inputs (I,) in, and return them standardised."""
-        named = dict(zip(self.names, x, strict=True))
-        self._scaler.learn_one(named)
-        means, variances, found = self._scaler.means, self._scaler.vars, {}
-        for name, value in named.items():
-            mean = means[name]
-            spread = _spread(mean, variances[name])
+        self._scaler.learn_one(dict(zip(self.names, x, strict=True)))
+        # River has both in the order in which it met the inputs, which is that of their names.
+        means, variances, found = self._scaler.means.values(), self._scaler.vars.values(), {}
+        for name, value, mean, variance in zip(self.names, x, means, variances, strict=True):
+            spread = _spread(mean, variance)
             z = (value - mean) / spread if spread else 0.0
-            found[name] = min(max(z, -Z_LIMIT), Z_LIMIT)
+            found[name] = z if -Z_LIMIT < z < Z_LIMIT else math.copysign(Z_LIMIT, z)
         return found
 
     def means(self) -> Floats:
