@@ -1,6 +1,5 @@
 """Cohorts and sources out of SQL: those of the log, whatever happened to the campaigner."""
 
-from collections.abc import Iterator
 from itertools import count
 
 import msgspec
@@ -17,7 +16,7 @@ from shared.domain.outputs import Profile, Score
 from shared.domain.seen import Seen
 from tests.campaign_builders import DAY, MINUTE, T0, campaign, score
 from tests.unit.campaigner.test_restored import backup, restore
-from tests.unit.campaigner.world import Killed, Record, World
+from tests.unit.campaigner.world import Record, World
 
 CUSTOMERS = 9
 
@@ -65,27 +64,13 @@ def stored(engine: Engine) -> object:
     return told(queries.acquired(), queries.now())
 
 
-def killed_on(passing: int) -> Iterator[None]:
-    yield from [None] * passing
-    raise Killed
-
-
 def test_they_are_those_of_the_log_after_a_replay_and_kills(database: Engine) -> None:
     scores = happened()
     world = World(database, [campaign()])
     world.append(*scores)
-    for passing in count():  # killed on every line where that is interesting, one after another
-        steps = killed_on(passing)
-        world.hook = lambda _, steps=steps: next(steps)  # type: ignore[misc]
-        try:
-            world.process()
-            break
-        except Killed:
-            world.hook = lambda _: None
-            world.start()
-    assert passing > 1
+    # Killed on every line where that is interesting, one after another.
+    assert world.through_kills(world.process, count()) > 1
     assert stored(database) == folded(scores)
-    world.hook = lambda _: None
     world.process(0)  # what was read is read again
     assert stored(database) == folded(scores)
 
@@ -146,16 +131,7 @@ def test_the_base_over_time_counts_once_whatever_is_killed_and_read_again(
     world = World(database, [campaign()])
     for some in (scores[:13], scores[13:]):
         world.append(*some)
-        for passing in count():
-            steps = killed_on(passing)
-            world.hook = lambda _, steps=steps: next(steps)  # type: ignore[misc]
-            try:
-                world.process()
-                break
-            except Killed:
-                world.hook = lambda _: None
-                world.start()
-        world.hook = lambda _: None
+        passing = world.through_kills(world.process, count())
     assert passing > 1
     expected = months_of(scores)
     assert months(database) == expected

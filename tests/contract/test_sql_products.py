@@ -1,6 +1,6 @@
 """What customers hold, and leads, out of SQL: those of the log, whatever happened meanwhile."""
 
-from collections.abc import Iterator
+from itertools import cycle
 
 import pytest
 from sqlalchemy import Engine, update
@@ -13,7 +13,7 @@ from shared.domain.leads import Known, Lead
 from shared.domain.outputs import Profile, Score
 from tests.campaign_builders import T0, campaign, score
 from tests.unit.campaigner.test_restored import backup, restore
-from tests.unit.campaigner.world import Killed, Record, World
+from tests.unit.campaigner.world import Record, World
 
 
 def prospect(who: str, step: int, status: str = "lead", **more: object) -> Score:
@@ -54,27 +54,12 @@ def check(database: Engine) -> None:
     assert queries.leads.all() == LEADS
 
 
-def killed_on(passing: int) -> Iterator[None]:
-    yield from [None] * passing
-    raise Killed
-
-
 def test_they_are_those_of_the_log_whatever_is_killed_or_told_again(database: Engine) -> None:
     world = World(database, [campaign()])
-    passing = 0
+    passing = cycle([1, 2, 3, 4, 0])
     for each in SCORES:
         world.append(each)
-        while True:
-            passing += 1
-            steps = killed_on(passing % 5)
-            world.hook = lambda _, steps=steps: next(steps)  # type: ignore[misc]
-            try:
-                world.process()
-                break
-            except Killed:
-                world.hook = lambda _: None
-                world.start()
-        world.hook = lambda _: None
+        world.through_kills(world.process, passing)
     check(database)
     world.append(*SCORES)  # the scorer was rebuilt, and tells all of it again
     world.process()

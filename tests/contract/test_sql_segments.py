@@ -1,6 +1,5 @@
 """Segments by conditions out of SQL: entries and exits leave once, whatever happens meanwhile."""
 
-from collections.abc import Iterator
 from itertools import count
 
 import msgspec
@@ -16,7 +15,7 @@ from shared.domain.outputs import Clock, Score
 from shared.domain.standings import Sweep
 from tests.campaign_builders import DAY, HOUR, MINUTE, T0, campaign, score
 from tests.unit.campaigner.test_restored import backup, restore
-from tests.unit.campaigner.world import TOPIC, Killed, World
+from tests.unit.campaigner.world import TOPIC, World
 
 RISKY = NamedSegment("risky", Between("risk", 0.6))
 SEGMENTS = (*BUILT_IN, RISKY, NamedSegment("quiet", Between("silence_days", 13.0)))
@@ -53,31 +52,20 @@ def summary(changes: list[SegmentChange], segment: str = "risky") -> list[tuple[
             if each.segment == segment]  # fmt: skip
 
 
-def killed_on(passing: int) -> Iterator[None]:
-    yield from [None] * passing
-    raise Killed
-
-
 def test_each_entry_and_exit_leaves_once_whenever_the_campaigner_is_killed(
     database: Engine,
 ) -> None:
     world = world_of(database)
     world.append(*SCORES)
-    for passing in count():
-        steps = killed_on(passing)
-        world.hook = lambda _, steps=steps: next(steps)  # type: ignore[misc]
-        try:
-            world.process()
-            world.publish()
-            break
-        except Killed:
-            world.hook = lambda _: None
-            world.start()
-    assert passing > 3
+
+    def work() -> None:
+        world.process()
+        world.publish()
+
+    assert world.through_kills(work, count()) > 3
     assert summary(told(world)) == expected()
     counts = SegmentStore(database).counts()
     assert counts == {"risky": len(CROWD), "inactive": 1}
-    world.hook = lambda _: None
     before = len(world.bus.written("segment-changes"))
     world.process(0)
     world.publish()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,6 @@ from shared.adapters.api_keys import Caller, KeyRing, OpenDoor, create_key
 from shared.adapters.health import Health
 from shared.adapters.http import HttpServer
 from shared.adapters.sql.campaign_queries import CampaignQueries
-from shared.adapters.sql.engine import open_database
 from shared.adapters.sql.segment_store import SegmentStore
 from shared.domain.dealings import Dealings
 from shared.domain.outputs import Profile
@@ -57,13 +56,6 @@ app.command()(months_cli.cash)
 app.command()(cohorts_cli.cohorts)
 app.command()(cohorts_cli.sources)
 app.command()(cohorts_cli.referrers)
-
-
-@pytest.fixture(scope="module")
-def memory() -> Iterator[Engine]:
-    engine = open_database("sqlite://")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -23,7 +23,6 @@ from shared.adapters.health import Health
 from shared.adapters.http import HttpServer
 from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.adapters.sql.control_store import ControlStore
-from shared.adapters.sql.engine import open_database
 from shared.domain.campaigns import GuardRails
 from shared.domain.controls import ALL
 from tests.campaign_builders import T0, campaign
@@ -38,13 +37,6 @@ BOOK = CampaignBook(
     "abc", (campaign(), campaign("win-back", approval=True)), GuardRails(author="ada")
 )
 PEOPLE: dict[str, Role] = {"vera": "viewer", "olga": "operator", "ada": "admin", "bert": "admin"}
-
-
-@pytest.fixture(scope="module")
-def memory() -> Iterator[Engine]:
-    engine = open_database("sqlite://")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import httpx
 import msgspec
@@ -20,7 +20,6 @@ from shared.adapters.api_keys import Caller, KeyRing, Role, create_key
 from shared.adapters.health import Health
 from shared.adapters.sql.campaign_queries import CampaignQueries
 from shared.adapters.sql.control_store import ControlStore
-from shared.adapters.sql.engine import open_database
 from shared.adapters.sql.tables import customers, outbox
 from shared.domain.campaigns import GuardRails
 from shared.domain.erasure import pseudonym
@@ -34,13 +33,6 @@ from tests.unit.campaigner.world import Record, World, emptied
 WHO = "anna"
 RISE = [score_of(WHO, 0.1), score_of("bela", 0.1, 1), score_of(WHO, 0.7, 2)]
 KEY = b"tenure-development"
-
-
-@pytest.fixture(scope="module")
-def memory() -> Iterator[Engine]:
-    engine = open_database("sqlite://")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

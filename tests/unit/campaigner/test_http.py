@@ -1,6 +1,5 @@
 """The operator API: pages, filters, refusals with a remedy, and documentation that is true."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -15,20 +14,12 @@ from services.campaigner.products import NextProducts
 from shared.adapters.api_keys import Caller, KeyRing, OpenDoor, create_key
 from shared.adapters.health import Health
 from shared.adapters.sql.campaign_queries import CampaignQueries
-from shared.adapters.sql.engine import open_database
 from shared.domain.dealings import Dealings
 from shared.domain.outputs import Profile
 from tests.campaign_builders import MINUTE, T0, campaign, score
 from tests.unit.campaigner.world import World, emptied
 
 CROWD = ["a/b", "bela", "c ç"]
-
-
-@pytest.fixture(scope="module")
-def memory() -> Iterator[Engine]:
-    engine = open_database("sqlite://")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -1,34 +1,16 @@
 """What customers take up next: when it is learned, and that a restart says the same."""
 
-from collections.abc import Iterator
-
-import pytest
-from sqlalchemy import Engine
-
 from services.campaigner.products import NextProducts
 from shared.adapters.sql.campaign_queries import CampaignQueries
-from shared.adapters.sql.engine import open_database
 from shared.domain.dealings import Dealings
 from shared.domain.outputs import Clock
-from tests.campaign_builders import DAY, T0, campaign, score
-from tests.unit.campaigner.world import World, emptied
+from tests.campaign_builders import DAY, T0, score
+from tests.unit.campaigner.world import World
 
 #: A midnight in UTC is ahead.
 TODAY = T0 // DAY * DAY + DAY // 2
 PHONE = Dealings(products={"phone": TODAY - 9 * DAY})
 BOTH = Dealings(products={"phone": TODAY - 9 * DAY, "cover": TODAY - 2 * DAY})
-
-
-@pytest.fixture(scope="module")
-def memory() -> Iterator[Engine]:
-    engine = open_database("sqlite://")
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def world(memory: Engine) -> World:
-    return World(emptied(memory), [campaign()])
 
 
 def products(world: World) -> NextProducts:

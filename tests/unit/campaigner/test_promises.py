@@ -5,16 +5,14 @@ some come again, campaigners start anew, and people stop campaigns and suppress 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
 from shared.adapters.sql.campaign_history import decisions_between
-from shared.adapters.sql.engine import open_database
 from shared.adapters.sql.offer_store import offer_library
 from shared.adapters.sql.tables import budgets, units
 from shared.domain.budgets import CHANNEL, MILLIONTHS, Allowance, Budget, allowances
@@ -64,13 +62,6 @@ RULES = st.builds(
     segments=st.just(()),
     definitions=st.just(""),
 )
-
-
-@pytest.fixture(scope="module")
-def memory() -> Iterator[Engine]:
-    engine = open_database("sqlite://")
-    yield engine
-    engine.dispose()
 
 
 class Deployment:

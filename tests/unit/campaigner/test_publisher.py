@@ -1,25 +1,15 @@
 """From the outbox to the bus: at least once, one id, in time, and both arms alike."""
 
-from collections.abc import Iterator
-
 import pytest
 from sqlalchemy import Engine
 
 from services.campaigner.publisher import GRACE_MS
 from shared import metrics
-from shared.adapters.sql.engine import open_database
 from tests.campaign_builders import DAY, HOUR, MINUTE, campaign, risk_over, score
 from tests.unit.campaigner.world import Killed, World, emptied
 
 RISE = [score(risk=0.1), score(risk=0.7, step=1)]
 EXPIRES = RISE[1].at + HOUR
-
-
-@pytest.fixture(scope="module")
-def memory() -> Iterator[Engine]:
-    engine = open_database("sqlite://")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture(params=["treatment", "control"])

@@ -1,14 +1,11 @@
 """A database that is restored from an older backup: what left has left, nothing leaves twice."""
 
 from collections import Counter
-from collections.abc import Iterator
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, select
 
-from shared.adapters.sql.engine import open_database
 from shared.adapters.sql.tables import audit, budgets, metadata
 from shared.domain.budgets import Budget
 from shared.domain.campaigns import Campaign, GuardRails
@@ -20,13 +17,6 @@ from tests.unit.campaigner.world import World, emptied
 
 RISE = [score_of(risk=0.1), score_of(risk=0.7, step=1)]
 Backup = dict[str, list[dict[str, object]]]
-
-
-@pytest.fixture(scope="module")
-def memory() -> Iterator[Engine]:
-    engine = open_database("sqlite://")
-    yield engine
-    engine.dispose()
 
 
 def backup(engine: Engine) -> Backup:

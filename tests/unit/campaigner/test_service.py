@@ -1,6 +1,6 @@
 """Scores in, decisions and outbox out: killed on any line, delivered twice, out of its hands."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from shared.adapters.sql.engine import open_database
 from shared.domain.campaign_state import LostPartitionError
 from shared.domain.campaigns import Campaign
 from shared.domain.outputs import Clock, DeadLetter, Score
@@ -33,18 +32,6 @@ many = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-
-
-@pytest.fixture(scope="module")
-def memory() -> Iterator[Engine]:
-    engine = open_database("sqlite://")
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def world(memory: Engine) -> World:
-    return World(emptied(memory), [campaign()])
 
 
 def killing(where: str, nth: int = 1) -> Callable[[str], None]:

@@ -1,8 +1,9 @@
 """A campaigner without Kafka: a log in memory, a bus in memory, a clock that is told the time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import NamedTuple
 
 import msgspec
@@ -151,6 +152,33 @@ class World:
     def publish(self) -> int:
         return self.publisher.publish()
 
+    def through_kills(self, work: Callable[[], object], passing: Iterator[int]) -> int:
+        """Do some work; the campaigner is killed and started again until it has done it.
+
+        Parameters
+        ----------
+        work
+            What is tried again from the beginning.
+        passing
+            How many places each campaigner passes before it is killed.
+
+        Returns
+        -------
+        What of ``passing`` was enough.
+
+        """
+        for enough in passing:
+            self.hook = killed_after(enough)
+            try:
+                work()
+            except Killed:
+                self.hook = no_hook
+                self.start()
+            else:
+                self.hook = no_hook
+                return enough
+        raise AssertionError("killed each time")
+
     def stored(self) -> list[tuple[str, int | None, Decision]]:
         """Return (outcome, settled at, record) of all decisions."""
         query = select(decisions.c.outcome, decisions.c.settled_at, decisions.c.record)
@@ -163,6 +191,17 @@ class World:
 
     def outcomes(self) -> dict[str, str]:
         return {record.id: outcome for outcome, _, record in self.stored()}
+
+
+def killed_after(places: int) -> Hook:
+    """Return a hook that ends the process once it has passed so many places."""
+    passed = count()
+
+    def hook(_: str) -> None:
+        if next(passed) == places:
+            raise Killed
+
+    return hook
 
 
 def everything(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
