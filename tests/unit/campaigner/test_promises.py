@@ -21,6 +21,7 @@ from shared.domain.campaign_state import Rules
 from shared.domain.campaigns import Campaign, GuardRails, draw_arm, left_alone
 from shared.domain.controls import ALL, Controls
 from shared.domain.outputs import Clock, Profile, Score
+from shared.domain.seen import Seen
 from shared.domain.simulation import Told, simulate, used_before
 from shared.domain.triggers import DateNears, Silent
 from tests.campaign_builders import CUSTOMERS, DAY, HOUR, MINUTE, T0, campaign
@@ -320,14 +321,14 @@ def expect_crossings(
     """None at first sight, nor by a new model alone, unless it was asked for."""
     first = {each.customer: each.origin for each in reversed(scores)}
     for each in decisions:
-        if rules[each.campaign].trigger.include_existing:
+        trigger, at = rules[each.campaign].trigger, each.crossed_at or each.at
+        own = [score for score in scores if score.customer == each.customer]
+        due = {trigger.next_due(Seen.of(score)) for score in own if score.at < at}
+        # What time alone brings is not a model's doing, though one may come at the same moment.
+        if trigger.include_existing or at in due:
             continue
         # Those of that moment: a decision rests on the last of them, which a model may have sent.
-        moment = [
-            score
-            for score in scores
-            if score.customer == each.customer and score.at == (each.crossed_at or each.at)
-        ]
+        moment = [score for score in own if score.at == at]
         assert not moment or any(
             score.cause != "model" and score.origin != first[each.customer] for score in moment
         )
