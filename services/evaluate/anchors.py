@@ -140,8 +140,7 @@ def check_batch_models() -> None:
     """
     try:
         import lightgbm  # noqa: F401, PLC0415
-        import scipy  # noqa: F401, PLC0415
     except (ImportError, OSError) as error:
         raise EvaluationError(
-            f"--anchors needs LightGBM and SciPy ({error}): pip install 'tenure[anchors]'"
+            f"--anchors needs LightGBM ({error}): pip install 'tenure[anchors]'"
         ) from None

@@ -132,7 +132,8 @@ class Plans:
 
     def effect(self, place: Place) -> float:
         """Return the sum of the place's cells, in log odds."""
-        return math.fsum([self._cells[key][0] for key in place.keys if key in self._cells])
+        known = filter(None, map(self._cells.get, place.keys))
+        return math.fsum([effect for effect, _ in known])
 
     def learn(self, place: Place, gradient: float, information: float) -> None:
         """Move the place's cells; gradient p - y, information p (1 - p)."""

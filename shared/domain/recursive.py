@@ -49,6 +49,10 @@ class Recursive:
     def __init__(
         self, names: tuple[str, ...], believed: int, memory: float, level_memory: float
     ) -> None:
+        from scipy.linalg import lapack
+
+        # For positive definite matrices, which the pull sees to; NumPy's takes three times as long.
+        self._solve = lapack.dposv
         size = len(names) + 1  # the level is last
         self._believed = believed
         self._memory, self._level_memory = memory, level_memory
@@ -71,7 +75,7 @@ class Recursive:
 
     def log_odds(self, x: Floats) -> float:
         """Return the log odds of what `of` returned."""
-        return float(self._weights @ x)
+        return float(self._weights.dot(x))
 
     def learn(self, x: Floats, y: int, offset: float, pace: float) -> None:
         """Learn one label.
@@ -97,7 +101,8 @@ class Recursive:
         self._information += seen[:, None] * x
         # What is forgotten of the labels' pull is made up for by that of the prior.
         slope = x * (y - p) - (1.0 - self._kept) * self._pull * (self._weights - self._prior)
-        self._weights = self._weights + np.linalg.solve(self._information + self._pulls, slope)
+        _, step, _ = self._solve(self._information + self._pulls, slope)
+        self._weights = self._weights + step
 
     def linear(self, scaler: Scaler) -> Linear:
         """Return a frozen copy of what is known now, in standardised inputs."""
