@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from services.commands.history import HistoryFile, Mapping
 from services.evaluate.anchors import Anchors, check_batch_models
 from services.evaluate.predictions import write_predictions
 from services.evaluate.report import Challenger, Cut, Figures, Report, Target, build_report
@@ -32,18 +33,9 @@ _FIGURES = ("auc", "pr_auc", "log_loss", "brier", "ece", "base_rate")
 
 
 def evaluate_file(
-    file: Annotated[
-        Path, typer.Argument(help="NDJSON or CSV (also with .gz), or Parquet.", show_default=False)
-    ],
+    file: HistoryFile,
     *,
-    mapping: Annotated[
-        str | None,
-        typer.Option(
-            "--map",
-            help="Columns of CSV and Parquet: subject=customer,time=ts,type=tenure.purchase,"
-            "amount=total. Quote constants: category='plan'.",
-        ),
-    ] = None,
+    mapping: Mapping = None,
     horizon: Annotated[
         str | None,
         typer.Option(help="Silence this long is churn: 28d, 13w [default: from the settings]"),

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from services.commands.history import HistoryFile, Mapping
 from services.replay.client import IngestClient
 from services.replay.pace import DaysPerSecond, EventsPerSecond, Pace, Unpaced
 from services.replay.plan import Limits
@@ -66,18 +67,9 @@ class Rejects:
 
 
 def replay(
-    file: Annotated[
-        Path, typer.Argument(help="NDJSON or CSV (also with .gz), or Parquet.", show_default=False)
-    ],
+    file: HistoryFile,
     *,
-    mapping: Annotated[
-        str | None,
-        typer.Option(
-            "--map",
-            help="Columns of CSV and Parquet: subject=customer,time=ts,type=tenure.purchase,"
-            "amount=total. Quote constants: category='plan'.",
-        ),
-    ] = None,
+    mapping: Mapping = None,
     url: Annotated[
         str | None, typer.Option(help="Ingest's address [default: from the settings]")
     ] = None,

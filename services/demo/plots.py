@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import jinja2
 from plotly import graph_objects as go
@@ -17,6 +17,7 @@ from services.demo.monitor import STAGES, Sample
 from services.demo.report import ArmReport, Report, by_week, reliability, windows
 from services.demo.screen import Rate
 from services.demo.summary import uplift
+from services.evaluate.figures import as_html, laid_out
 from shared.domain.campaign_outputs import Outcome
 
 # Okabe and Ito's palette: told apart by colour-blind readers too.
@@ -36,14 +37,6 @@ _ARMS: Final[tuple[tuple[Outcome, str], ...]] = (
     ("suppressed", "#bbbbbb"),
     ("expired", "#d55e00"),
 )
-_LAYOUT: Final[dict[str, Any]] = {
-    "template": "simple_white",
-    "height": 360,
-    "margin": {"l": 60, "r": 20, "t": 50, "b": 45},
-    "font": {"family": "system-ui, sans-serif", "size": 13},
-    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
-    "hovermode": "x unified",
-}
 
 
 def write_page(folder: Path, report: Report, samples: Sequence[Sample], evidence: Evidence) -> Path:
@@ -58,7 +51,7 @@ def write_page(folder: Path, report: Report, samples: Sequence[Sample], evidence
     }
     scripts = ("true", *["false"] * len(figures))
     drawn = {
-        name: _html(figure, with_library=script == "true")
+        name: as_html(figure, with_library=script == "true")
         for (name, figure), script in zip(figures.items(), scripts, strict=False)
     }
     path = folder / "report.html"
@@ -172,19 +165,7 @@ def speed_plot(samples: Sequence[Sample]) -> go.Figure:
 
 
 def _laid_out(figure: go.Figure, *, y: str, x: str = "") -> go.Figure:
-    figure.update_layout(**_LAYOUT)
-    figure.update_xaxes(title=x)
-    return figure.update_yaxes(title=y)
-
-
-def _html(figure: go.Figure, *, with_library: bool) -> str:
-    text: str = figure.to_html(
-        full_html=False,
-        include_plotlyjs=with_library,
-        config={"displayModeBar": False, "responsive": True},
-        default_width="100%",
-    )
-    return text
+    return laid_out(figure, x=x, y=y).update_layout(hovermode="x unified")
 
 
 def _moment(at: int) -> datetime:

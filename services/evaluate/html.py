@@ -5,21 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import jinja2
 from plotly import graph_objects as go
 
+from services.evaluate.figures import as_html, laid_out
 from services.evaluate.report import Report, Target
 from services.evaluate.service import EvaluationError
 
-_LAYOUT: Final[dict[str, Any]] = {
-    "template": "simple_white",
-    "height": 360,
-    "margin": {"l": 60, "r": 20, "t": 50, "b": 45},
-    "font": {"family": "system-ui, sans-serif", "size": 13},
-    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
-}
 # Okabe and Ito's palette: told apart by colour-blind readers too.
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73")
 
@@ -34,8 +28,8 @@ def write_page(path: Path, report: Report, name: str) -> None:
 
     """
     drawn = {
-        "auc": _html(auc_plot(report), with_library=True),
-        "reliability": _html(reliability_plot(report), with_library=False),
+        "auc": as_html(auc_plot(report), with_library=True),
+        "reliability": as_html(reliability_plot(report), with_library=False),
     }
     page = _template().render(report=report, name=name, plots=drawn)
     try:
@@ -58,7 +52,7 @@ def auc_plot(report: Report) -> go.Figure:
                 name=name,
                 line={"color": colour},
             )
-    return _laid_out(figure, x="", y="AUC")
+    return laid_out(figure, y="AUC")
 
 
 def reliability_plot(report: Report) -> go.Figure:
@@ -83,27 +77,11 @@ def reliability_plot(report: Report) -> go.Figure:
                 name=name,
                 line={"color": colour},
             )
-    return _laid_out(figure, x="predicted", y="came true")
+    return laid_out(figure, x="predicted", y="came true")
 
 
 def _has_closed(report: Report) -> bool:
     return bool(report.prequential_closed.base_rate)
-
-
-def _laid_out(figure: go.Figure, *, x: str, y: str) -> go.Figure:
-    figure.update_layout(**_LAYOUT)
-    figure.update_xaxes(title=x)
-    return figure.update_yaxes(title=y)
-
-
-def _html(figure: go.Figure, *, with_library: bool) -> str:
-    text: str = figure.to_html(
-        full_html=False,
-        include_plotlyjs=with_library,
-        config={"displayModeBar": False, "responsive": True},
-        default_width="100%",
-    )
-    return text
 
 
 def _template() -> jinja2.Template:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 
 from services.ingest.bootstrap import build
 from shared import logs
+from shared.adapters.signals import stop_signal
 from shared.domain.errors import TenureError
 from shared.settings import Settings, load_settings
 
@@ -25,21 +25,7 @@ def main() -> int:
 
 
 async def _serve(settings: Settings) -> None:
-    await build(settings).run(_stop_signal())
-
-
-def _stop_signal() -> asyncio.Event:
-    """Return an event that the first SIGTERM or SIGINT sets; a second one ends the process."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-
-    def on_signal() -> None:
-        stop.set()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    return stop
+    await build(settings).run(stop_signal())
 
 
 if __name__ == "__main__":

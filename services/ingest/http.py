@@ -23,7 +23,8 @@ from services.ingest.cloudevents import UnsupportedMediaTypeError, mode_of, stru
 from services.ingest.refusal import Reason, RefusedError
 from services.ingest.service import IngestService
 from shared import metrics
-from shared.adapters.api_keys import Caller, Doorkeeper, Permission, UnauthenticatedError
+from shared.adapters.access import authorized
+from shared.adapters.api_keys import Caller, Doorkeeper, Permission
 from shared.adapters.health import Health, health_routes
 from shared.adapters.http import PROBLEM_HANDLERS, ProblemError, problem_response
 from shared.adapters.tracing import NO_TRACES, Traces
@@ -86,18 +87,7 @@ class Api:
         return _accepted({})
 
     def _caller(self, request: Request, permission: Permission) -> Caller:
-        try:
-            caller = self._doorkeeper.authenticate(request.headers.get("authorization"))
-        except UnauthenticatedError as error:
-            challenge = {"WWW-Authenticate": "Bearer"}
-            raise ProblemError(401, str(error), headers=challenge) from None
-        if not caller.may(permission):
-            raise ProblemError(
-                403,
-                f"The key {caller.name!r} has no permission {permission!r}. Use another, or have"
-                " it added to `permissions` in the keys file.",
-            )
-        return caller
+        return authorized(self._doorkeeper, request.headers.get("authorization"), permission)
 
     async def _body(self, request: Request) -> bytes:
         if int(request.headers.get("content-length", 0)) > self._max_body_bytes:
