@@ -19,6 +19,7 @@ from services.scorer.state_store import read_to_end
 from shared import topics
 from shared.adapters.kafka_admin import Difference, TopicsError, topic_admin
 from shared.adapters.kafka_connection import connection
+from shared.adapters.topic_reader import committed_records
 from shared.domain.customer import REBUILD, CustomerTable, StateFormatError
 from shared.schemas.snapshots import SIGNATURE_HEADER, SnapshotError, decode_snapshot
 from shared.settings import Settings
@@ -153,24 +154,13 @@ async def _states(settings: Settings) -> Finding:
 
 async def _models(settings: Settings) -> Finding:
     """Check the signature of the newest model, by which it shows whether the key is the same."""
-    name = settings.topic(topics.CHURN_MODELS.name)
-    consumer = AIOKafkaConsumer(
-        **connection(settings), enable_auto_commit=False, auto_offset_reset="earliest"
-    )
-    place, newest = TopicPartition(name, 0), None
+    place, newest = TopicPartition(settings.topic(topics.CHURN_MODELS.name), 0), None
     try:
-        await consumer.start()
-        consumer.assign([place])
-        end = (await consumer.end_offsets([place]))[place]
-        await consumer.seek_to_beginning(place)
-        while await consumer.position(place) < end:
-            for record in (await consumer.getmany(place, timeout_ms=200)).get(place, ()):
-                newest = record if record.headers and record.value else newest
+        async for record in committed_records(settings, place):
+            newest = record if record.headers and record.value else newest
     except KafkaError as error:
         remedy = "Allow Tenure's user to read it (kafka-acls.sh)"
-        return bad("models", f"{name} cannot be read: {error}", remedy)
-    finally:
-        await consumer.stop()
+        return bad("models", f"{place.topic} cannot be read: {error}", remedy)
     if newest is None:
         return good("models", "none is published yet; the heuristic serves")
     secret = settings.model_key.get_secret_value().encode()

@@ -166,6 +166,30 @@ def test_what_other_versions_and_keys_wrote_is_found(
     assert found[check]["remedy"]
 
 
+def test_a_model_that_was_never_published_is_none(
+    kafka: EmbeddedKafka, prefix: str, examine: Examine
+) -> None:
+    """A trainer that failed leaves the record of a transaction that was aborted."""
+    from kafka import KafkaProducer
+
+    settings = deployed(kafka, prefix)
+    producer = KafkaProducer(
+        bootstrap_servers=kafka.bootstrap_servers, transactional_id=f"{prefix}trainer"
+    )
+    with closing(producer):
+        producer.init_transactions()
+        producer.begin_transaction()
+        sent = producer.send(
+            f"{prefix}churn-models", b"\xff" * 64, b"c-1", headers=[("signature", b"x")]
+        )
+        producer.flush()
+        sent.get(10)
+        producer.abort_transaction()
+    found, code = examine(**settings)
+    assert code == 0
+    assert found["models"]["text"].startswith("none is published yet")
+
+
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
     with secure_kafka(tmp_path_factory.mktemp("certificates")) as broker:
