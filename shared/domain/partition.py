@@ -11,7 +11,7 @@ before the event that moves the partition's time past it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from dataclasses import replace
 from itertools import compress
@@ -23,34 +23,23 @@ import numpy as np
 from shared.domain import fold, labels, lifecycle, segments, telling
 from shared.domain.batch import Batch, Events, Numbers, columns
 from shared.domain.customer import CustomerTable, Indices
-from shared.domain.emission import EVENT, MODEL, REVIEW, SETTLE, Effects, Misplaced, Step
+from shared.domain.emission import EVENT, REVIEW, Effects, Misplaced, Step
 from shared.domain.erasure import Erased, pseudonym
-from shared.domain.events import (
-    BoundariesSet,
-    Erasure,
-    Event,
-    ModelActivated,
-    ModelPinned,
-    ThresholdsSet,
-)
+from shared.domain.events import Erasure, Event
 from shared.domain.features import Millis
 from shared.domain.notes import note
 from shared.domain.outputs import Clock
 from shared.domain.partition_work import Run, Steps, Work
 from shared.domain.policy import SLOT_MS, Policy
-from shared.domain.position import Counts, Position, Serving
+from shared.domain.position import Counts, Position
 from shared.domain.rehearsal import Rehearsal
-from shared.domain.rfm import Boundaries
+from shared.domain.rescoring import FOR_ALL, Rescoring
 from shared.domain.scoring import Scoring, Served, cold_model
-from shared.domain.telling import Mask
-from shared.domain.thresholds import LifecycleThresholds
 from shared.domain.wheel import Wheel
 
 _LATE_MS: Final = 60_000
-#: Customers that are scored at once when the model changes: bounds the memory it takes.
-_CHUNK: Final = 65_536
-#: What changes how everybody is seen, so that events before it are taken first.
-_FOR_ALL: Final = frozenset({ModelActivated, ModelPinned, ThresholdsSet, BoundariesSet, Erasure})
+#: Events that concern more than their customer's row: those before them are taken first.
+_CUTS: Final = FOR_ALL | {Erasure}
 
 
 class Partition:
@@ -95,23 +84,26 @@ class Partition:
         self._moved = dict(position.moved)
         self._owner = owner
         thresholds = max(policy.thresholds, position.thresholds, key=attrgetter("version"))
-        self._policy = replace(policy, thresholds=thresholds)
         scoring = Rehearsal if rehearsal else Scoring
         self._scoring = scoring(
-            self.table, self._policy, cold_model(policy.horizon_days) if model is None else model
+            self.table,
+            replace(policy, thresholds=thresholds),
+            cold_model(policy.horizon_days) if model is None else model,
         )
-        self._scoring.boundaries = position.boundaries
-        self._sweeping = position.sweeping
-        self._serving = position.serving
         self._erased = set(erased)
         self._forgotten = self._forget_again(position.erased)
-        self._find_markets()
+        self._rescoring = Rescoring(self.table, self._scoring, position)
         self._wheel = Wheel.of(self.table)
 
     @property
     def model(self) -> Served:
         """The model in use."""
         return self._scoring.model
+
+    @property
+    def _policy(self) -> Policy:
+        """Horizons, and the thresholds in force."""
+        return self._scoring.policy
 
     @property
     def position(self) -> Position:
@@ -124,11 +116,11 @@ class Partition:
             counts=counts,
             busy=self._busy,
             moved=moved,
-            serving=self._serving,
+            serving=self._rescoring.serving,
             thresholds=self._policy.thresholds,
             erased=len(self._erased),
             boundaries=self._scoring.boundaries,
-            sweeping=self._sweeping,
+            sweeping=self._rescoring.sweeping,
         )
 
     def stages(self) -> dict[str, int]:
@@ -195,24 +187,17 @@ class Partition:
     def _take_in(self, work: Work, models: Mapping[int, Served]) -> None:
         """Take in a batch's events, cut where all customers may be scored."""
         start, events, marked = 0, work.batch.events, work.marks.tolist()
-        for_all = [type(event) in _FOR_ALL for event in events]
-        for number in compress(range(len(events)), map(or_, marked, for_all)):
+        cuts = [type(event) in _CUTS for event in events]
+        for number in compress(range(len(events)), map(or_, marked, cuts)):
             self._take_events(work, start, number + 1)
             start = number + 1
             if marked[number]:
-                self._tell_untold(number, work)
-                self._sweep(number, work)
+                self._rescoring.settle(number, work)
             event = events[number]
-            if isinstance(event, ModelActivated):
-                self._serve(self._serving.activated(event.data.version), models, number, work)
-            elif isinstance(event, ModelPinned):
-                self._serve(self._serving.told(event.data), models, number, work)
-            elif isinstance(event, ThresholdsSet):
-                self._set_thresholds(event.data)
-            elif isinstance(event, BoundariesSet):
-                self._set_boundaries(event.data, number, work)
-            elif isinstance(event, Erasure):
+            if isinstance(event, Erasure):
                 self._erase(event, number, work)
+            else:
+                self._rescoring.take(event, models, number, work)
         self._take_events(work, start, len(events))
 
     def _take_events(self, work: Work, first: int, end: int) -> None:
@@ -396,84 +381,6 @@ class Partition:
         rows["review"] = self._scoring.next_review(rows, now)
         self._wheel.add(indices, rows["review"])
         self._put_back(step, work)
-
-    # -- all customers
-
-    def _tell_untold(self, number: int, work: Work) -> None:
-        """Emit the scores of those to whom something happened since their last one."""
-        untold = np.flatnonzero(self.table.rows["untold"][: len(self.table)])
-        for indices in _chunks(untold):
-            self._rescore(indices, np.ones(len(indices), np.bool_), SETTLE, number, work)
-
-    def _serve(
-        self, serving: Serving, models: Mapping[int, Served], number: int, work: Work
-    ) -> None:
-        """Serve another model: first bring every score up to date under the former one.
-
-        What moves then is moved by the model alone and is emitted with that cause, so that no
-        reader takes it for something that the customer did.
-        """
-        version = serving.version
-        model = self.model if version == self.model.version else self._found(version, models)
-        if model is None:
-            work.effects.refused_models.append(version)
-            return
-        self._serving = serving
-        if model is self.model:
-            return
-        everybody = np.arange(len(self.table)) if self._scoring.is_read else np.empty(0, np.intp)
-        for indices in _chunks(everybody):
-            self._rescore(indices, None, SETTLE, number, work)
-        self._scoring.model = model
-        for indices in _chunks(everybody):
-            self._rescore(indices, None, MODEL, number, work)
-
-    def _set_thresholds(self, told: LifecycleThresholds) -> None:
-        """Let other thresholds hold from the next step of each customer on, within a day."""
-        if told.version <= self._policy.thresholds.version:
-            return
-        thresholds = LifecycleThresholds(told.version, told.default, told.markets)
-        self._policy = self._scoring.policy = replace(self._policy, thresholds=thresholds)
-        self._find_markets()
-
-    def _set_boundaries(self, told: Boundaries, number: int, work: Work) -> None:
-        """Let other quintiles hold; who is in another segment by them is told of bit by bit."""
-        if told.version <= self._scoring.boundaries.version:
-            return
-        self._scoring.boundaries = told
-        self._sweeping = self._scoring.is_read
-        self._sweep(number, work)
-
-    def _sweep(self, number: int, work: Work) -> None:
-        """Emit the scores of some who are in another segment since boundaries changed."""
-        if not self._sweeping:
-            return
-        indices, self._sweeping = segments.moved(self.table, self.now, self._scoring.boundaries)
-        self._rescore(indices, None, SETTLE, number, work)
-
-    def _find_markets(self) -> None:
-        """Tell in each row whose thresholds hold; what a restore brings back may be older."""
-        code = self._policy.thresholds.code
-        for index, profile in self.table.profiles.items():
-            self.table.rows["market"][index] = code(profile.market)
-
-    def _found(self, version: int, models: Mapping[int, Served]) -> Served | None:
-        return models.get(version) if version else cold_model(self._policy.horizon_days)
-
-    def _rescore(
-        self, indices: Indices, told: Mask | None, phase: int, number: int, work: Work
-    ) -> None:
-        now, events = np.full(len(indices), self.now), np.full(len(indices), number)
-        rows = self.table.rows[indices]
-        step = Step(indices, rows, now, events, phase, work.emission)
-        sent = self._scoring.rescore(step, told)
-        self.table.rows[indices[sent]] = rows[sent]
-        work.changed.append(indices[sent])
-
-
-def _chunks(indices: Indices) -> Iterator[Indices]:
-    for first in range(0, len(indices), _CHUNK):
-        yield indices[first : first + _CHUNK]
 
 
 __all__ = ["Counts", "Partition", "Position", "Served", "cold_model"]
