@@ -33,7 +33,7 @@ _CELLS: Final = 100_000
 _STALE_DAYS: Final = 365.0  # a plan or family not met for so long gives its place to a new one
 _SEASONS: Final = 13
 _YEAR: Final = 365.25
-_SEASON_PRIOR: Final = 1 / 100  # the same for a season, as a share of the labels in a horizon
+_SEASON_PRIOR: Final = 1 / 10  # the same for a season, as a share of the labels in a horizon
 
 #: Cells from coarse to fine: which of (family, age, visits, recency) tell them apart.
 _LEVELS: Final = (

@@ -66,7 +66,8 @@ class ChurnModel:
         self.chosen = chosen
         self.labels = 0
         self._scaler = Scaler(INPUTS)
-        self._silence = Recursive(INPUTS, PRIOR, chosen.memory, chosen.level / self.steps.count)
+        level_memory = chosen.level_days / horizon_days
+        self._silence = Recursive(INPUTS, PRIOR, chosen.memory, level_memory)
         self._closure = Closing(expected=True)
         self._forced = Closing(expected=False)
         self._heuristic = Calibrated()
@@ -146,12 +147,10 @@ class ChurnModel:
         middle = day + self.steps.length / 2.0
         offset = self._seasons.effect(middle)
         offset += self._plans.effect(place) if place else 0.0
-        added = self._silence_signals.log_odds(found)
         odds = self._silence.log_odds(x) + offset
-        offset += added
-        p = _sigmoid(odds + added)
+        p = _sigmoid(odds + self._silence_signals.log_odds(found))
         self._loss = MEMORY * self._loss + log_loss(p, y)
-        self._silence.learn(x, y, offset, self._pace)
+        self._silence.learn(x, y, p, self._pace)
         information = max(p * (1 - p), _LEAST_INFORMATION)
         if place:
             self._plans.learn(place, p - y, information)
@@ -190,6 +189,7 @@ class ChurnModel:
         return Scorer(
             steps=self.steps,
             silence=self._silence.linear(self._scaler),
+            usual=self._silence.usual(self._scaler),
             closure=self._closure.closure(self._scaler),
             forced=self._forced.closure(self._scaler) if self._forced.exists else None,
             plans=self._plans.table(),
@@ -283,6 +283,8 @@ def configuration_of(state: dict[str, Any]) -> Configuration:
     """
     # The first states of this version name no configuration: there was one only.
     found = state.get("configuration", {})
+    if "level" in found:  # in steps once, and chosen with the memory of then: today's hold for both
+        found = {name: found[name] for name in ("cells", "seasons")}
     unknown = found.keys() - {each.name for each in fields(Configuration)}
     if unknown:
         msg = f"cannot load model state: its configuration has {', '.join(sorted(unknown))}"

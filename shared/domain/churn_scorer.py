@@ -40,6 +40,8 @@ REASONS: Final = (*INPUTS, *SIGNALS, "plan_calendar", "season")
 
 #: The heuristic before any label.
 AS_IT_IS: Final = (0.0, 1.0)
+#: Of what sets what is known of today apart from what is usual, this is left a step further ahead.
+_LEFT: Final = 0.9
 _CHUNK: Final = 8192  # rows at a time: their columns stay in the processor's cache
 _VISITS, _PLAN, _FAMILY, _OWN, _DAY = (
     FEATURES.index(name) for name in ("visits", "plan", "family", "plan_days", "day")
@@ -57,6 +59,8 @@ class Scorer:
     silence, closure, forced
         Log odds of silence, and of an account closed by the customer and involuntarily, within
         one step; None where the latter was never seen.
+    usual
+        Log odds of silence as they were on average lately, for the steps further ahead.
     plans, seasons
         What calendars add to the log odds of silence.
     warm
@@ -71,6 +75,7 @@ class Scorer:
 
     steps: Steps
     silence: Linear
+    usual: Linear
     closure: Closure
     plans: PlanTable
     seasons: Floats
@@ -107,12 +112,16 @@ class Scorer:
 
     def _silent(self, features: Floats) -> Floats:
         facts, length = _facts(features), self.steps.length
-        base = self.silence.intercept + _sum(self.silence, 0, still(MANY, facts))
+        unchanged = still(MANY, facts)
+        now, usual = (one.intercept + _sum(one, 0, unchanged) for one in (self.silence, self.usual))
         plans = self._plan_effects(features, facts)
         signalled = Signalled.of(features, length)
         total = np.zeros(len(features))
-        for ahead in self._starts():
-            odds = base + _sum(self.silence, STILL, moving(MANY, facts, self.steps, ahead, length))
+        for step, ahead in enumerate(self._starts()):
+            gone = 1.0 - _LEFT**step
+            linear = self.silence.towards(self.usual, gone)
+            odds = now + gone * (usual - now)
+            odds += _sum(linear, STILL, moving(MANY, facts, self.steps, ahead, length))
             odds += self.seasons[seasons(features[:, _DAY] + (ahead + length / 2.0))]
             plans.add_to(odds, ahead)
             signalled.add_to(odds, self.silence_signals, ahead)

@@ -51,6 +51,12 @@ class Linear:
         part: Floats = np.minimum(np.maximum(z, -Z_LIMIT), Z_LIMIT) * self.weight[j]
         return part
 
+    def towards(self, other: Linear, share: float) -> Linear:
+        """Return what lies a share of the way to another one of the same inputs."""
+        weight = self.weight + share * (other.weight - self.weight)
+        intercept = self.intercept + share * (other.intercept - self.intercept)
+        return Linear(self.mean, self.spread, weight, intercept)
+
 
 class Scaler:
     """River's standard scaler, with a guard for constant inputs and a limit for outliers."""

@@ -8,12 +8,12 @@ nearly the same (recency, tenure, decayed visits) only after several horizons, a
 too unsure at both ends.
 
 The level is forgotten sooner than the weights (`shared.domain.configuration`): how many come
-changes sooner than who does.
+changes sooner than who does. An average of what was known lately is kept beside what is known now:
+the further ahead, the less is left of what sets today apart (`shared.domain.churn_scorer`).
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
 import numpy as np
@@ -24,10 +24,12 @@ from shared.domain.logistic import Linear, Scaler
 Floats = NDArray[np.float64]
 
 #: Precision of what is believed of a weight at first, in labels' information; it is forgotten.
-_AT_FIRST: Final = 100.0
-#: The same of the believed weight and of the level, and of every other one; never forgotten.
+_AT_FIRST: Final = 1000.0
+#: The same of the level, of the believed weight, and of every other one; never forgotten.
+_FREE: Final = 0.1
 _LOOSE: Final = 1.0
-_TIGHT: Final = 10.0
+_TIGHT: Final = 30.0
+_USUAL: Final = 0.75  # half-life of the average of what was known, in horizons
 _FEWEST: Final = 50.0  # no half-life is shorter, in labels
 _LEAST_INFORMATION: Final = 1e-3
 
@@ -60,9 +62,10 @@ class Recursive:
         self._prior = np.zeros(size)
         self._prior[believed] = 1.0
         self._pull = np.full(size, _TIGHT)
-        self._pull[[believed, -1]] = _LOOSE
+        self._pull[believed], self._pull[-1] = _LOOSE, _FREE
         self._pulls = np.diag(self._pull)
         self._weights = self._prior.copy()
+        self._usual, self._averaged = self._prior.copy(), 0.0  # labels in the average, discounted
         self._information = np.diag(np.full(size, _AT_FIRST))
         self._information[-1, -1] = 0.0
 
@@ -77,7 +80,7 @@ class Recursive:
         """Return the log odds of what `of` returned."""
         return float(self._weights.dot(x))
 
-    def learn(self, x: Floats, y: int, offset: float, pace: float) -> None:
+    def learn(self, x: Floats, y: int, p: float, pace: float) -> None:
         """Learn one label.
 
         Parameters
@@ -86,16 +89,15 @@ class Recursive:
             (I + 1,) of `of`.
         y
             1 or 0.
-        offset
-            Log odds that others add.
+        p
+            The probability of 1 by `log_odds`, and by what others add to them.
         pace
             Labels in a horizon.
 
         """
-        self._kept[:-1] = 0.5 ** (1.0 / max(self._memory * pace, _FEWEST))
-        self._kept[-1] = 0.5 ** (1.0 / max(self._level_memory * pace, _FEWEST))
+        self._kept[:-1] = _kept(self._memory * pace)
+        self._kept[-1] = _kept(self._level_memory * pace)
         root = np.sqrt(self._kept)
-        p = 1.0 / (1.0 + math.exp(-min(max(self.log_odds(x) + offset, -50.0), 50.0)))
         seen = x * max(p * (1.0 - p), _LEAST_INFORMATION)
         self._information *= root[:, None] * root
         self._information += seen[:, None] * x
@@ -103,23 +105,39 @@ class Recursive:
         slope = x * (y - p) - (1.0 - self._kept) * self._pull * (self._weights - self._prior)
         _, step, _ = self._solve(self._information + self._pulls, slope)
         self._weights = self._weights + step
+        self._averaged = self._averaged * _kept(_USUAL * pace) + 1.0
+        self._usual += (self._weights - self._usual) / self._averaged
 
     def linear(self, scaler: Scaler) -> Linear:
         """Return a frozen copy of what is known now, in standardised inputs."""
+        return self._frozen(self._weights, scaler)
+
+    def usual(self, scaler: Scaler) -> Linear:
+        """Return the average of what was known lately, in the same inputs."""
+        return self._frozen(self._usual, scaler)
+
+    def _frozen(self, weights: Floats, scaler: Scaler) -> Linear:
         mean, spread = scaler.moments(self._believed)
-        weight, own = self._weights[:-1].copy(), float(self._weights[self._believed])
+        weight, own = weights[:-1].copy(), float(weights[self._believed])
         weight[self._believed] = own * spread
-        intercept = float(self._weights[-1]) + own * mean
-        return Linear(scaler.means(), scaler.spreads(), weight, intercept)
+        return Linear(scaler.means(), scaler.spreads(), weight, float(weights[-1]) + own * mean)
 
     def dump(self) -> dict[str, Any]:
         """Return everything needed to continue learning bit for bit, as JSON values."""
-        return {"weights": self._weights.tolist(), "information": self._information.tolist()}
+        return {
+            "weights": self._weights.tolist(),
+            "information": self._information.tolist(),
+            "usual": self._usual.tolist(),
+            "averaged": self._averaged,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Put back what `dump` returned."""
         self._weights = np.array(state["weights"])
         self._information = np.array(state["information"])
+        # Former states had no average: it sets out from what is known.
+        self._usual = np.array(state.get("usual", state["weights"]))
+        self._averaged = state.get("averaged", 0.0)
 
     def take_over(self, former: Linear) -> None:
         """Believe at first what another regression knew."""
@@ -129,3 +147,9 @@ class Recursive:
         self._weights[:-1] = former.weight
         self._weights[self._believed] = own
         self._weights[-1] = former.intercept - own * former.mean[self._believed]
+        self._usual = self._weights.copy()
+
+
+def _kept(half_life: float) -> float:
+    """Return what is kept from one label to the next, for a half-life in labels."""
+    return float(0.5 ** (1.0 / max(half_life, _FEWEST)))

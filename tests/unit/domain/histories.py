@@ -125,9 +125,11 @@ def served(version: int, lean: float = 0.0) -> Served:
 def scorer(weight: NDArray[np.float64], lean: float = 0.0) -> Scorer:
     """Return a warm scorer with weights (I,) on the inputs as they are, and no calendar."""
     zeros, ones = np.zeros(len(INPUTS)), np.ones(len(INPUTS))
+    silence = Linear(zeros, ones, weight, lean)
     return Scorer(
         steps=Steps.of(POLICY.horizon_days),
-        silence=Linear(zeros, ones, weight, lean),
+        silence=silence,
+        usual=silence,
         closure=Closure(Linear(zeros, ones, zeros, -5.0)),
         plans=Plans(prior=5.0).table(),
         seasons=np.zeros(13),

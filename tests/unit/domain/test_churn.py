@@ -17,7 +17,7 @@ from shared.domain.churn_scorer import REASONS
 from shared.domain.configuration import CHAMPION
 from shared.domain.features import FEATURES
 from shared.domain.hazard import INPUTS, ONE, Facts, Steps, inputs, moving, prior
-from shared.domain.logistic import Calibrated, Logistic, Scaler
+from shared.domain.logistic import Calibrated, Linear, Logistic, Scaler
 
 Floats = NDArray[np.float64]
 Examples = tuple[Floats, NDArray[np.int64], NDArray[np.int64]]
@@ -100,7 +100,9 @@ def by_hand(model: ChurnModel, x: Floats, closure: bool = False) -> float:
         if closure:
             odds = model._closure.logistic.log_odds(scaled)
         else:
-            odds = model._silence.log_odds(model._silence.of(scaled, scaler))
+            values = model._silence.of(scaled, scaler)
+            usual = float(model._silence._usual @ values)
+            odds = usual + 0.9**k * (model._silence.log_odds(values) - usual)
             odds += model._seasons.effect(x[AT["day"]] + ahead + steps.length / 2)
             odds += plan_effect(model, x, ahead)
         stays *= 1 - sigmoid(odds) if closure else sigmoid(odds)
@@ -262,6 +264,19 @@ def test_silence_raises_the_risk_and_steps_multiply() -> None:
     assert (np.diff(risk) > 0).all()
 
 
+def test_the_further_ahead_the_more_what_is_usual_counts() -> None:
+    zeros, ones = np.zeros(len(INPUTS)), np.ones(len(INPUTS))
+    now, usual = (Linear(zeros, ones, zeros, level) for level in (2.0, -1.0))
+    x = customers(1, planned=False)
+    for days, expected in (
+        (7.0, sigmoid(2.0)),
+        (28.0, np.prod([sigmoid(-1.0 + 3.0 * left) for left in (1.0, 0.9, 0.81, 0.729)])),
+    ):
+        cold = ChurnModel(days).scorer()
+        scorer = replace(cold, warm=True, silence=now, usual=usual)
+        assert scorer.predict(x) == pytest.approx([expected])
+
+
 @pytest.mark.parametrize(("days", "count"), [(1, 1), (7, 1), (28, 4), (30, 4), (91, 7), (182, 7)])
 def test_a_horizon_is_cut_into_weeks_or_seven(days: float, count: int) -> None:
     steps = Steps.of(days)
@@ -323,7 +338,7 @@ def test_a_state_that_names_no_configuration_goes_on_as_it_was_learned() -> None
 
 
 @pytest.mark.parametrize(
-    "change", [{"memory": 20.0}, {"level": 20.0}, {"cells": 50.0}, {"seasons": False}]
+    "change", [{"memory": 20.0}, {"level_days": 90.0}, {"cells": 50.0}, {"seasons": False}]
 )
 def test_a_configuration_is_learned_by_and_kept(change: dict[str, Any]) -> None:
     chosen, data = replace(CHAMPION, **change), examples(400)
@@ -336,6 +351,12 @@ def test_a_configuration_is_learned_by_and_kept(change: dict[str, Any]) -> None:
     for one in (model, restored):
         learn(one, examples(80, 9))
     assert restored.dump() == model.dump()
+
+
+def test_of_a_former_configuration_what_today_knows_is_kept() -> None:
+    state = trained(300).dump()
+    state["configuration"] = {"memory": 0.5, "level": 1.0, "cells": 7.0, "seasons": False}
+    assert ChurnModel.load(state).chosen == replace(CHAMPION, cells=7.0, seasons=False)
 
 
 def test_under_another_configuration_learning_goes_on_and_seasons_are_left_out() -> None:
@@ -384,14 +405,14 @@ def test_a_steps_inputs_are_those_of_its_own_length_and_start() -> None:
 def test_the_heuristic_stays_while_it_is_better() -> None:
     model, rng = ChurnModel(), np.random.default_rng(7)
     place = INPUTS.index("silence_prior")
-    for x in customers(300, planned=False):
+    for x in customers(1000, planned=False):
         p = sigmoid(inputs(facts_of(x), model.steps)[place])
         model.learn(x, int(rng.random() < p))
     assert not model.warm
 
 
 def test_the_learner_takes_over_when_its_measured_loss_is_lower() -> None:
-    model = trained(600)
+    model = trained(1200)
     learned, heuristic = model.losses
     assert model.warm
     assert learned < heuristic
@@ -424,8 +445,8 @@ def test_few_closings_give_their_rate_and_more_tell_who() -> None:
 
 
 def test_a_constant_input_does_not_explode() -> None:
-    x, silent, closed = examples(600)
-    x[:, AT["mean_spend"]] = 1e6 + np.random.default_rng(1).normal(size=600) * 1e-3
+    x, silent, closed = examples(1200)
+    x[:, AT["mean_spend"]] = 1e6 + np.random.default_rng(1).normal(size=1200) * 1e-3
     model = ChurnModel()
     learn(model, (x, silent, closed))
     moved = x.copy()
@@ -448,7 +469,7 @@ def test_contributions_add_up_to_the_odds_of_the_first_step() -> None:
 
 def test_reasons_are_the_largest_signed_contributions() -> None:
     x = customers(50)
-    scorer = trained().scorer()
+    scorer = trained(1200).scorer()
     for row, reasons in zip(scorer.contributions(x), scorer.reasons(x, top=2), strict=True):
         sizes = [abs(value) for _, value in reasons]
         assert sizes == sorted(np.abs(row), reverse=True)[:2]

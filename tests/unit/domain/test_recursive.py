@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import minimize
 
 from shared.domain.logistic import Linear, Scaler
-from shared.domain.recursive import _AT_FIRST, _LOOSE, _TIGHT, Recursive
+from shared.domain.recursive import _AT_FIRST, _FREE, _LOOSE, _TIGHT, _USUAL, Recursive
 
 NAMES = ("odds", "other", "constant")
 FOREVER = 1e12
@@ -38,11 +38,17 @@ def scaled(scaler: Scaler, x: np.ndarray) -> list[dict[str, float]]:
     return [dict(zip(NAMES, row, strict=True)) for row in z.tolist()]
 
 
+def learn(
+    model: Recursive, x: np.ndarray, label: int, pace: float = 1.0, offset: float = 0.0
+) -> None:
+    model.learn(x, label, float(1.0 / (1.0 + np.exp(-model.log_odds(x) - offset))), pace)
+
+
 def taught(
     model: Recursive, scaler: Scaler, x: np.ndarray, y: np.ndarray, pace: float = 1.0
 ) -> Recursive:
     for row, label in zip(scaled(scaler, x), y.tolist(), strict=True):
-        model.learn(model.of(row, scaler), label, 0.0, pace)
+        learn(model, model.of(row, scaler), label, pace)
     return model
 
 
@@ -60,7 +66,7 @@ def test_it_is_at_the_optimum_of_what_is_remembered(half_life: float) -> None:
     worth = 0.5 ** (age / half_life)
     at_first = _AT_FIRST * 0.5 ** (len(y) / half_life)
     prior = np.array([1.0, 0.0, 0.0, 0.0])
-    precision = np.array([_LOOSE, _TIGHT, _TIGHT, _LOOSE]) + at_first * np.array([1, 1, 1, 0])
+    precision = np.array([_LOOSE, _TIGHT, _TIGHT, _FREE]) + at_first * np.array([1, 1, 1, 0])
 
     def loss(w: np.ndarray) -> float:
         odds = design @ w
@@ -97,7 +103,7 @@ def test_an_offset_is_learned_around() -> None:
     plain, helped = (Recursive(NAMES, 0, FOREVER, FOREVER) for _ in range(2))
     taught(plain, scaler, x, y)
     for row, label in zip(scaled(scaler, x), y.tolist(), strict=True):
-        helped.learn(helped.of(row, scaler), label, 1.5, 1.0)
+        learn(helped, helped.of(row, scaler), label, offset=1.5)
     assert plain._weights[-1] - helped._weights[-1] == pytest.approx(1.5, abs=0.05)
 
 
@@ -129,6 +135,32 @@ def test_a_copy_says_what_the_learner_says() -> None:
     assert linear.intercept + shares == pytest.approx(expected, abs=1e-9)
 
 
+def test_what_is_usual_is_the_average_of_what_was_known() -> None:
+    x, y = labels(900, 0.0)
+    scaler, pace = scaler_of(x), 400.0
+    model, known = Recursive(NAMES, 0, 1.0, 0.2), []
+    for row, label in zip(scaled(scaler, x), y.tolist(), strict=True):
+        learn(model, model.of(row, scaler), label, pace)
+        known.append(model._weights)
+    worth = 0.5 ** (np.arange(len(known))[::-1] / (_USUAL * pace))
+    expected = np.average(known, axis=0, weights=worth)
+    found = model.usual(scaler)
+    assert found.weight[1] == pytest.approx(expected[1])
+    assert found.weight[0] == pytest.approx(expected[0] * scaler.spreads()[0])
+    assert found.intercept == pytest.approx(expected[-1] + expected[0] * scaler.means()[0])
+    assert found.weight[1] != pytest.approx(model.linear(scaler).weight[1], rel=1e-3)
+
+
+def test_a_state_without_an_average_sets_out_from_what_is_known() -> None:
+    x, y = labels(900, 0.0)
+    scaler = scaler_of(x)
+    former = taught(Recursive(NAMES, 0, 1.0, 0.2), scaler, x, y, pace=400.0).dump()
+    model = Recursive(NAMES, 0, 1.0, 0.2)
+    model.restore({name: former[name] for name in ("weights", "information")})
+    assert model.usual(scaler).weight.tolist() == model.linear(scaler).weight.tolist()
+    assert model.usual(scaler).intercept == model.linear(scaler).intercept
+
+
 def test_learning_goes_on_to_the_bit_after_a_restore() -> None:
     x, y = labels(900, 0.0)
     scaler = scaler_of(x)
@@ -154,6 +186,6 @@ def test_what_never_varies_does_not_end_learning_once_the_first_belief_is_forgot
     model = Recursive(NAMES, 0, 1.0, 1.0)
     x = np.array([0.5, 0.0, 0.0, 1.0])
     for n in range(60_000):
-        model.learn(x, n % 4 == 0, 0.0, 1.0)
+        learn(model, x, n % 4 == 0)
     assert np.isfinite(model._weights).all()
     assert model._weights[1] == 0.0
