@@ -40,7 +40,7 @@ REASONS: Final = (*INPUTS, *SIGNALS, "plan_calendar", "season")
 
 #: The heuristic before any label.
 AS_IT_IS: Final = (0.0, 1.0)
-#: Of what sets what is known of today apart from what is usual, this is left a step further ahead.
+#: How much of what sets today apart from what is usual is left a step further ahead.
 _LEFT: Final = 0.9
 _CHUNK: Final = 8192  # rows at a time: their columns stay in the processor's cache
 _VISITS, _PLAN, _FAMILY, _OWN, _DAY = (

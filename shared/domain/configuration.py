@@ -36,8 +36,7 @@ class Configuration:
         seasons = "with" if self.seasons else "without"
         return (
             f"memory {self.memory:g} horizons, level {self.level_days:g} days, "
-            f"cells {self.cells:g}, "
-            f"{seasons} seasons"
+            f"cells {self.cells:g}, {seasons} seasons"
         )
 
 
