@@ -93,9 +93,9 @@ class Sample:
 
     @property
     def moving(self) -> tuple[object, ...]:
-        """What changes while anything is under way."""
-        model, outcomes = self.model, tuple(self.outcomes.items())
-        return (self.accounted, self.now, self.behind, self.customers, model, outcomes)
+        """What changes while anything is under way, but for the time, which passes by itself."""
+        outcomes = tuple(self.outcomes.items())
+        return (self.accounted, self.behind, self.customers, self.model, outcomes)
 
 
 class Monitor:

@@ -192,9 +192,15 @@ async def until(
         Something is missing, and nothing has changed for a minute.
 
     """
-    seen, since = monitor.last.moving, clock()
+    seen, since = None, clock()
     while True:
-        lacking, quiet = missing(monitor.last), clock() - since
+        sample = monitor.last
+        lacking = missing(sample)
+        # The scorer's time is a sign of life, and once all has arrived it is no unrest.
+        state = (sample.moving, sample.now if lacking else None)
+        if state != seen:
+            seen, since = state, clock()
+        quiet = clock() - since
         if not lacking and quiet >= quiet_s:
             return
         if quiet > _PATIENCE_S:
@@ -203,8 +209,6 @@ async def until(
                 "The services' logs are beside the report"
             )
         await asyncio.sleep(0.05)
-        if monitor.last.moving != seen:
-            seen, since = monitor.last.moving, clock()
 
 
 async def run_demo(options: Options, screen: Screen) -> Report:

@@ -95,6 +95,17 @@ async def test_waiting_ends_when_nothing_is_missing_and_all_is_quiet() -> None:
     assert clock.now > 3
 
 
+async def test_time_that_passes_is_a_sign_of_life_and_no_unrest() -> None:
+    monitor, clock = watched(sample()), Clock()
+
+    def missing(last: Sample) -> list[str]:
+        monitor.samples.append(sample(now=last.now + 1))
+        return ["more"] if clock.now < 100 else []
+
+    await until(monitor, missing, quiet_s=3, clock=clock)
+    assert 100 < clock.now < 120
+
+
 async def test_waiting_gives_up_and_says_what_is_missing() -> None:
     with pytest.raises(UnsettledError, match="one trigger has not left"):
         await until(watched(sample()), lambda _: ["one trigger has not left"], clock=Clock())
