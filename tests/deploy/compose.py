@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ import yaml
 from tests.deploy.tools import ROOT
 
 PATH = ROOT / "docker-compose.yml"
-_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+OWN_KAFKA = ROOT / "deploy" / "compose" / "own-kafka.yml"
+_VARIABLE = re.compile(r"\$\{(\w+)(?::(?:-([^}]*)|\?([^}]*)))?\}")
+
+
+class VariableError(Exception):
+    """A variable is not set without which Compose does nothing."""
 
 
 @dataclass(frozen=True)
@@ -87,18 +93,23 @@ class Service:
 
 @dataclass(frozen=True)
 class ComposeFile:
-    """The file as a whole."""
+    """The file as a whole, and what others put over it."""
 
     document: dict[str, Any]
 
     @classmethod
-    def read(cls, environment: Mapping[str, str] | None = None) -> ComposeFile:
-        text = PATH.read_text()
-        return cls(_filled(yaml.safe_load(text), environment or {}))
+    def read(cls, environment: Mapping[str, str] | None = None, *over: Path) -> ComposeFile:
+        documents = [yaml.safe_load(path.read_text()) for path in (PATH, *over)]
+        return cls(_filled(reduce(_merged, documents), environment or {}))
 
     @property
     def services(self) -> list[Service]:
         return [Service(name, own) for name, own in self.document["services"].items()]
+
+    @property
+    def started(self) -> set[str]:
+        """What `docker compose up` starts without a profile."""
+        return {each.name for each in self.services if not each.own.get("profiles")}
 
     def service(self, name: str) -> Service:
         return Service(name, self.document["services"][name])
@@ -107,7 +118,14 @@ class ComposeFile:
 def variables() -> dict[str, str | None]:
     """Return the variables that the file takes, with their defaults."""
     lines = [line for line in PATH.read_text().splitlines() if not line.startswith("#")]
-    return dict(_VARIABLE.findall("\n".join(lines)))
+    return {found[1]: found[2] for found in _VARIABLE.finditer("\n".join(lines))}
+
+
+def _merged(document: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return a document with another put over it, as Compose does it with mappings."""
+    both = document.keys() & over.keys()
+    maps = {key: _merged(document[key], over[key]) for key in both if isinstance(over[key], dict)}
+    return document | over | maps
 
 
 def _filled(value: Any, environment: Mapping[str, str]) -> Any:  # noqa: ANN401  # YAML is any
@@ -122,5 +140,12 @@ def _filled(value: Any, environment: Mapping[str, str]) -> Any:  # noqa: ANN401 
     if isinstance(value, list):
         return [_filled(each, environment) for each in value]
     if isinstance(value, str):
-        return _VARIABLE.sub(lambda found: environment.get(found[1]) or found[2] or "", value)
+        return _VARIABLE.sub(lambda found: _value(found, environment), value)
     return value
+
+
+def _value(found: re.Match[str], environment: Mapping[str, str]) -> str:
+    name, default, missing = found.groups()
+    if (value := environment.get(name)) or missing is None:
+        return value or default or ""
+    raise VariableError(f"{name}: {missing}")

@@ -15,8 +15,15 @@ from services.cli import app
 from shared.adapters.api_keys import ANYONE, KeyRing, read_keys
 from shared.adapters.kafka_distribution import KAFKA_VERSION
 from shared.settings import LOOPBACK, Settings
-from tests.deploy.compose import PATH, ComposeFile, Service, variables
-from tests.deploy.tools import DEPLOY, ROOT
+from tests.deploy.compose import (
+    OWN_KAFKA,
+    PATH,
+    ComposeFile,
+    Service,
+    VariableError,
+    variables,
+)
+from tests.deploy.tools import DEPLOY, DOCS, ROOT
 
 FILE = ComposeFile.read()
 OURS = [service for service in FILE.services if service.is_tenure]
@@ -25,12 +32,15 @@ EACH = pytest.mark.parametrize("service", FILE.services, ids=lambda service: ser
 EACH_OF_OURS = pytest.mark.parametrize("service", OURS, ids=lambda service: service.name)
 #: Variables of other programs, and of the command line.
 OTHERS = {"TENURE_API_KEY", "TENURE_DATABASE_PASSWORD"}
+#: What has to be said of a Kafka of one's own.
+OWN = {"TENURE_KAFKA_BOOTSTRAP_SERVERS": "kafka.example:9092", "TENURE_REPLICATION_FACTOR": "3"}
 DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
 
 
-def test_it_is_a_compose_file() -> None:
+@pytest.mark.parametrize("path", [PATH, OWN_KAFKA], ids=lambda path: path.name)
+def test_it_is_a_compose_file(path: Path) -> None:
     schema = json.loads((Path(__file__).parent / "compose-spec.json").read_text())
-    jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(PATH.read_text()))
+    jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(path.read_text()))
 
 
 def test_the_schema_notices_a_misspelling() -> None:
@@ -71,9 +81,38 @@ def test_each_environment_makes_valid_settings(
     Settings()
 
 
-def test_a_kafka_of_ones_own_needs_no_other_file() -> None:
-    """Whatever the environment or `.env` says of it reaches every service."""
+def test_the_broker_starts_unless_there_is_a_kafka_of_ones_own() -> None:
+    file = ComposeFile.read(OWN, OWN_KAFKA)
+    assert FILE.started - file.started == {"kafka"}
+    # Compose refuses a file in which something needs what is not started.
+    needed = {
+        (name, needs)
+        for name in file.started
+        for needs, how in file.service(name).own.get("depends_on", {}).items()
+        if how.get("required", True)
+    }
+    assert {needs for _, needs in needed} <= file.started
+    assert ("ingest", "topics") in needed
+    assert FILE.service("topics").own["depends_on"]["kafka"]["condition"] == "service_healthy"
+
+
+@pytest.mark.parametrize("missing", OWN)
+def test_a_kafka_of_ones_own_is_named_and_has_a_number_of_replicas(missing: str) -> None:
+    """The defaults are those of the file's broker, which nobody would reach, or lose data with."""
+    with pytest.raises(VariableError, match=missing):
+        ComposeFile.read(OWN | {missing: ""}, OWN_KAFKA)
+
+
+def test_the_guide_and_the_file_say_how_the_broker_is_left_out() -> None:
+    line = f"COMPOSE_FILE={PATH.name}:{OWN_KAFKA.relative_to(ROOT)}\n"
+    assert line in OWN_KAFKA.read_text()
+    assert line in (DOCS / "operations.md").read_text()
+
+
+def test_whatever_is_said_of_kafka_reaches_every_service() -> None:
+    """From the environment or `.env`."""
     own = {
+        "TENURE_TOPIC_PREFIX": "crm-",
         "TENURE_KAFKA_BOOTSTRAP_SERVERS": "kafka.example:9093",
         "TENURE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
         "TENURE_KAFKA_SASL_MECHANISM": "SCRAM-SHA-256",
@@ -85,8 +124,8 @@ def test_a_kafka_of_ones_own_needs_no_other_file() -> None:
         "TENURE_KAFKA_SSL_KEY_PASSWORD": "secret",
     }
     named = {f"TENURE_{name}".upper() for name in Settings.model_fields if name.startswith("kafka")}
-    assert set(own) == named
-    file = ComposeFile.read(own | {"TENURE_REPLICATION_FACTOR": "3"})
+    assert set(own) == named | {"TENURE_TOPIC_PREFIX"}
+    file = ComposeFile.read(own | {"TENURE_REPLICATION_FACTOR": "3"}, OWN_KAFKA)
     for service in (file.service(each.name) for each in RUN_BY_TENURE):
         assert own.items() <= service.environment.items()
         assert service.environment["TENURE_REPLICATION_FACTOR"] == "3"
