@@ -58,7 +58,8 @@ def model(
         return
     table = Table("CPU time", "no plans", "all on plans", "signs of all")
     for name, attribute in (
-        ("us a label learned", "learned_us"),
+        ("us a label learned, as deployed", "learned_us"),
+        ("us a label learned, without a challenger", "alone_us"),
         ("customers scored a second, in bulk", "customers_per_second"),
         ("bytes of state of each", "state_bytes"),
         ("bytes of each waiting snapshot", "snapshot_bytes"),

@@ -11,7 +11,7 @@ from services.evaluate.anchors import Said
 from shared.domain.churn_scorer import CLIP
 from shared.domain.features import FEATURES, Floats
 from shared.domain.forecasts import Labels
-from shared.domain.hazard import FACTS, MANY, Facts, Steps, moving, still
+from shared.domain.hazard import FACTS, Steps, facts_of, moving, still
 
 _LEAST: Final = 200  # labels; fewer train nothing
 _PLANS: Final = [FEATURES.index(name) for name in ("plan", "family", "plan_days")]
@@ -63,8 +63,8 @@ class Boosting:
 
 
 def _columns(features: Floats, steps: Steps, *, plans: bool) -> Floats:
-    facts = Facts(*[features[:, j].copy() for j in FACTS])
-    derived = still(MANY, facts) + moving(MANY, facts, steps, 0.0, steps.horizon)
+    facts = facts_of(features)
+    derived = still(facts) + moving(facts, steps, 0.0, steps.horizon)
     spend = features[:, _SPEND].prod(axis=1)[:, None]
     chosen = [features[:, FACTS], np.stack(derived, axis=1), spend]
     return np.hstack([*chosen, *([features[:, _PLANS]] if plans else [])])

@@ -1,4 +1,4 @@
-"""What a calendar adds to the odds of silence: weeks since a plan began, and the season.
+"""What the calendar of a plan adds to the odds of silence: weeks since it began.
 
 A course has its deadlines, a prepaid plan its validity, a bill its cycle: what a customer on a plan
 does next depends on how far the plan is and on how the customer stands in it. Each cell (family,
@@ -10,7 +10,6 @@ nothing where it has seen little (a diagonal Newton step from a normal prior).
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from shared.domain.features import FEATURES
+from shared.domain.hazard import Steps
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -31,9 +33,6 @@ _PLANS: Final = 4096
 #: `topics.LARGEST_MODEL_BYTES`.
 _CELLS: Final = 100_000
 _STALE_DAYS: Final = 365.0  # a plan or family not met for so long gives its place to a new one
-_SEASONS: Final = 13
-_YEAR: Final = 365.25
-_SEASON_PRIOR: Final = 1 / 10  # the same for a season, as a share of the labels in a horizon
 
 #: Cells from coarse to fine: which of (family, age, visits, recency) tell them apart.
 _LEVELS: Final = (
@@ -44,138 +43,205 @@ _LEVELS: Final = (
     (True, True, False, True),
     (True, True, True, True),
 )
+#: Those that families share.
+_GENERAL: Final = [level for level, (of_family, *_) in enumerate(_LEVELS) if not of_family]
+#: A cell's key is its level's first one, and so much for each (family, age, visits, recency).
+_LEVEL: Final = (_FAMILIES + 1) * _A * _N * _R
+_FIRST_KEYS: Final = np.arange(len(_LEVELS)) * _LEVEL
+_STRIDES: Final = np.array([_A * _N * _R, _N * _R, _R, 1])[:, None] * np.array(_LEVELS).T
+
+_CODES: Final = [FEATURES.index(name) for name in ("plan", "family")]
+_MET: Final = [FEATURES.index(name) for name in ("plan_days", "day", "visits")]
+_PLAN, _COUNT, _RECENCY = (FEATURES.index(name) for name in ("plan", "visits", "recency"))
 
 
 class Place(NamedTuple):
-    """Where a customer stands: family (index, -1 for others), and keys of cells, coarse to fine."""
+    """Where a customer on a plan stands.
 
-    family: int
+    Attributes
+    ----------
+    keys
+        Of its cells, coarse to fine.
+    left
+        The family (its index) that has given its place, with its cells, to this one just now.
+
+    """
+
     keys: list[int]
+    left: int | None
 
 
 class Plans:
-    """Effects by family of plans, age of the plan, visits and recency.
+    """The plans and families that were met, and where customers stand on them."""
 
-    Parameters
-    ----------
-    prior
-        Information that a cell has to gather before half of it is believed.
-    """
-
-    def __init__(self, prior: float) -> None:
-        self._prior = prior
-        # All of these in the order in which they were last met.
+    def __init__(self) -> None:
+        # In the order in which they were last met.
         self._families: dict[int, tuple[int, float]] = {}  # code: index, day
         self._plans: dict[int, tuple[float, float]] = {}  # code: first day, day
-        self._cells: OrderedDict[int, list[float]] = OrderedDict()  # key: effect, information
 
-    def meet(self, plan: int, family: int, began: float, day: float) -> None:
-        """Take note of a plan on which somebody was active.
+    def places(self, features: Floats, steps: Steps) -> list[Place | None]:
+        """Return where (n, F) customers stand, each after taking note of the plans up to it.
+
+        None stands for a customer without a plan. A plan on which nobody was active yet is not
+        taken note of.
+        """
+        found: list[Place | None] = [None] * len(features)
+        which = np.flatnonzero(features[:, _PLAN])
+        if not len(which):
+            return found
+        some = features[which]
+        codes, facts = some[:, _CODES].astype(np.int64).tolist(), some[:, _MET].tolist()
+        met = [self._meet(*code, *fact) for code, fact in zip(codes, facts, strict=True)]
+        families, ages, left = zip(*met, strict=True)
+        age = np.array(ages) / steps.length
+        half = np.where(np.isnan(age), 0.0, np.floor(np.minimum(age * 2.0, _A - 2.0)) + 1.0)
+        visits = np.searchsorted(VISITS, some[:, _COUNT], side="right")
+        recency = np.searchsorted(RECENCY, some[:, _RECENCY] / steps.horizon, side="right")
+        bins = np.column_stack([families, half, visits, recency]).astype(np.int64)
+        keys = (_FIRST_KEYS + bins @ _STRIDES).tolist()
+        for n, known, index, leaves in zip(which.tolist(), keys, families, left, strict=True):
+            found[n] = Place(known if index >= 0 else [known[j] for j in _GENERAL], leaves)
+        return found
+
+    def _meet(
+        self, plan: int, family: int, own: float, day: float, visits: float
+    ) -> tuple[int, float, int | None]:
+        """Take note of a customer's plan, unless the customer was never active.
 
         Where there is no place for another, the one that was met least recently gives way, if that
         is a year ago: places that went to and fro would teach nothing.
 
-        Parameters
-        ----------
-        plan, family
-            Their codes.
-        began
-            Days since 1970 of somebody's first activity on it.
-        day
-            Days since 1970, now.
+        Returns
+        -------
+        The family's index (-1 where it has none), the age of the plan in days (NaN when unknown),
+        and the index that was taken from another family.
+
         """
-        first, _ = self._plans.pop(plan, (began, day))
-        if len(self._plans) < _PLANS or _drop_stale(self._plans, day) is not None:
-            self._plans[plan] = (min(first, began), day)
-        index = self._index_of(family, day)
-        if index is not None:
-            self._families[family] = (index, day)
+        left = None
+        if visits:
+            first, _ = self._plans.pop(plan, (day - own, day))
+            if len(self._plans) < _PLANS or _drop_stale(self._plans, day) is not None:
+                self._plans[plan] = (min(first, day - own), day)
+            left = self._meet_family(family, day)
+        index, _ = self._families.get(family, (-1, 0.0))
+        return index, self._age(plan, day, own), left
 
-    def _index_of(self, family: int, day: float) -> int | None:
-        """Take a family's index out, or one for a new family; None where there is none left."""
+    def _meet_family(self, family: int, day: float) -> int | None:
+        """Take note of a family, and return the index that was taken from another one."""
+        dropped = None
         if family in self._families:
-            return self._families.pop(family)[0]
-        if len(self._families) < _FAMILIES:
-            return len(self._families)
-        dropped = _drop_stale(self._families, day)
-        if dropped is None:
-            return None
-        index = int(dropped[0])
-        own = [key for key in self._cells if _is_of(index, key)]
-        for key in own:
-            del self._cells[key]
-        return index
+            index, _ = self._families.pop(family)
+        elif len(self._families) < _FAMILIES:
+            index = len(self._families)
+        else:
+            dropped = _drop_stale(self._families, day)
+            if dropped is None:
+                return None
+            index = dropped[0]
+        self._families[family] = (index, day)
+        return None if dropped is None else index
 
-    def age(self, plan: int, day: float, own: float) -> float:
+    def _age(self, plan: int, day: float, own: float) -> float:
         """Return the age of a plan in days, NaN when unknown.
 
-        Parameters
-        ----------
-        plan
-            Its code.
-        day
-            Days since 1970.
-        own
-            Days since the customer's own first activity on it, 0 for none: a plan is no younger,
-            and a new one is not met before its first label is ripe.
+        It is no younger than the customer's own time on it: a new plan is not met before its first
+        label is ripe.
         """
         known = day - self._plans.get(plan, (math.inf, 0.0))[0]
         age = max(known, own if own > 0.0 else -math.inf)
         return age if age >= 0.0 else math.nan
 
-    def place(self, family: int, age: float, visits: float, silent: float) -> Place:
-        """Return where a customer stands; plan's age in steps, recency in horizons."""
-        index = self._families.get(family, (-1, 0.0))[0]
-        half = 0 if math.isnan(age) else int(min(age * 2.0, _A - 2.0)) + 1
-        bins = (half, bisect_right(VISITS, visits), bisect_right(RECENCY, silent))
-        return Place(index, _keys(index, *bins))
-
-    def effect(self, place: Place) -> float:
-        """Return the sum of the place's cells, in log odds."""
-        known = filter(None, map(self._cells.get, place.keys))
-        return math.fsum([effect for effect, _ in known])
-
-    def learn(self, place: Place, gradient: float, information: float) -> None:
-        """Move the place's cells; gradient p - y, information p (1 - p)."""
-        for key in place.keys:
-            cell = self._cells.setdefault(key, [0.0, 0.0])
-            cell[1] += information
-            cell[0] -= gradient / (self._prior + cell[1])
-            self._cells.move_to_end(key)
-        while len(self._cells) > _CELLS:
-            self._cells.popitem(last=False)
-
-    def table(self) -> PlanTable:
-        """Return a frozen copy that is looked up by many at once."""
-        effects = np.zeros((len(self._families) + 1, _A, _N, _R))
-        for key in sorted(self._cells):
-            level, family, where = _unpack(key)
-            if level in {0, 2}:
-                effects[(slice(None), *where)] += self._cells[key][0]
-            else:
-                effects[(family, *where)] += self._cells[key][0]
+    def codes(self) -> tuple[dict[int, int], dict[int, float]]:
+        """Return the families' indices and the plans' first days, by their codes."""
         families = {code: index for code, (index, _) in self._families.items()}
-        began = {code: first for code, (first, _) in self._plans.items()}
-        return PlanTable(_sorted_map(families), _sorted_map(began), effects)
+        return families, {code: first for code, (first, _) in self._plans.items()}
 
     def dump(self) -> dict[str, Any]:
         """Return the state as JSON values, in its order."""
         return {
             "families": [[code, *found] for code, found in self._families.items()],
             "plans": [[code, *found] for code, found in self._plans.items()],
-            "cells": [[key, *cell] for key, cell in self._cells.items()],
         }
 
     def restore(self, state: dict[str, Any], day: float) -> None:
         """Put back what `dump` returned; in the first states all was met by ``day``."""
         if "began" in state:
-            state = state | {
+            state = {
                 "families": [[code, n, day] for n, code in enumerate(state["families"])],
                 "plans": [[*each, day] for each in state["began"]],
             }
         self._families = {code: (index, met) for code, index, met in state["families"]}
         self._plans = {code: (first, met) for code, first, met in state["plans"]}
+
+
+#: Effect in log odds, and the information that it rests on.
+Cell = list[float]
+
+
+class Cells:
+    """Effects by family of plans, age of the plan, visits and recency.
+
+    Parameters
+    ----------
+    prior
+        Information that a cell has to gather before half of it is believed.
+
+    """
+
+    def __init__(self, prior: float) -> None:
+        self._prior = prior
+        self._cells: OrderedDict[int, Cell] = OrderedDict()  # in the order they were last met
+
+    def meet(self, place: Place) -> list[Cell]:
+        """Return the cells of a place; those that it is the first to meet know nothing."""
+        if place.left is not None:
+            self._forget(place.left)
+        cells, found = self._cells, []
+        for key in place.keys:
+            cell = cells.get(key)
+            if cell is None:
+                cell = cells[key] = [0.0, 0.0]
+            else:
+                cells.move_to_end(key)
+            found.append(cell)
+        while len(cells) > _CELLS:
+            cells.popitem(last=False)
+        return found
+
+    def _forget(self, family: int) -> None:
+        for key in [key for key in self._cells if _is_of(family, key)]:
+            del self._cells[key]
+
+    def learn(self, cells: list[Cell], gradient: float, information: float) -> None:
+        """Move what `meet` returned; gradient p - y, information p (1 - p)."""
+        for cell in cells:
+            cell[1] += information
+            cell[0] -= gradient / (self._prior + cell[1])
+
+    def table(self, plans: Plans) -> PlanTable:
+        """Return a frozen copy that is looked up by many at once."""
+        families, began = plans.codes()
+        effects = np.zeros((len(families) + 1, _A, _N, _R))
+        for key in sorted(self._cells):
+            level, family, where = _unpack(key)
+            if level in _GENERAL:
+                effects[(slice(None), *where)] += self._cells[key][0]
+            else:
+                effects[(family, *where)] += self._cells[key][0]
+        return PlanTable(_sorted_map(families), _sorted_map(began), effects)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state as JSON values, in its order."""
+        return {"cells": [[key, *cell] for key, cell in self._cells.items()]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put back what `dump` returned."""
         self._cells = OrderedDict((key, [effect, seen]) for key, effect, seen in state["cells"])
+
+
+def effect(cells: list[Cell]) -> float:
+    """Return the sum of cells, in log odds."""
+    return sum(added for added, _ in cells)
 
 
 @dataclass(frozen=True)
@@ -215,62 +281,6 @@ class PlanTable:
         return found
 
 
-class Seasons:
-    """Effect of each four weeks of the year, learned once a whole horizon has been seen.
-
-    In the first year a season only keeps its own weeks from moving the level of the others; after
-    that it is what to expect.
-    """
-
-    def __init__(self) -> None:
-        self._effects = [0.0] * _SEASONS
-        self._seen = [0.0] * _SEASONS
-
-    def effect(self, day: float) -> float:
-        """Return the log odds that the season of a day (since 1970) adds."""
-        return self._effects[season(day)]
-
-    def learn(self, day: float, gradient: float, information: float, pace: float) -> None:
-        """Move the season of a day; ``pace`` is the number of labels in a horizon."""
-        index = season(day)
-        self._seen[index] += information
-        self._effects[index] -= gradient / (_SEASON_PRIOR * pace + self._seen[index])
-
-    def table(self) -> Floats:
-        """Return the effects (13,)."""
-        return np.array(self._effects)
-
-    def dump(self) -> list[list[float]]:
-        """Return the state as JSON values."""
-        return [self._effects[:], self._seen[:]]
-
-    def restore(self, state: list[list[float]]) -> None:
-        """Put back what `dump` returned."""
-        self._effects, self._seen = state[0][:], state[1][:]
-
-
-def season(day: float) -> int:
-    """Return the season (0-12) of a day since 1970."""
-    return int((day % _YEAR) / _YEAR * _SEASONS)
-
-
-def seasons(day: Floats) -> Ints:
-    """Return the season of each of (n,) days."""
-    return ((day % _YEAR) / _YEAR * _SEASONS).astype(np.int64)
-
-
-def _keys(family: int, age: int, visits: int, recency: int) -> list[int]:
-    """Return the keys of a place's cells, coarse to fine."""
-    keys = []
-    for level, (of_family, of_age, of_visits, of_recency) in enumerate(_LEVELS):
-        if of_family and family < 0:
-            continue
-        key = level * (_FAMILIES + 1) + (family if of_family else 0)
-        key = (key * _A + (age if of_age else 0)) * _N + (visits if of_visits else 0)
-        keys.append(key * _R + (recency if of_recency else 0))
-    return keys
-
-
 def _drop_stale(kept: dict[int, tuple[Any, float]], day: float) -> tuple[Any, float] | None:
     """Take out what was met least recently if that is long ago, and return it."""
     code = next(iter(kept))
@@ -285,10 +295,10 @@ def _is_of(family: int, key: int) -> bool:
 
 def _unpack(key: int) -> tuple[int, int, tuple[Any, ...]]:
     """Return level, family, and the place's index into (ages, visits, recencies)."""
+    level, key = divmod(key, _LEVEL)
     key, recency = divmod(key, _R)
     key, visits = divmod(key, _N)
-    key, age = divmod(key, _A)
-    level, family = divmod(key, _FAMILIES + 1)
+    family, age = divmod(key, _A)
     used = _LEVELS[level][1:]
     where = zip(used, (age, visits, recency), strict=True)
     return level, family, tuple(at if told else slice(None) for told, at in where)

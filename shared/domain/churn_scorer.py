@@ -13,22 +13,22 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.calendars import PlanTable, seasons
+from shared.domain.calendars import PlanTable
 from shared.domain.closing import Closure
 from shared.domain.features import FEATURES
 from shared.domain.hazard import (
-    FACTS,
     INPUTS,
-    MANY,
     PRIOR,
     STILL,
     Facts,
     Steps,
+    facts_of,
     moving,
     prior,
     still,
 )
 from shared.domain.logistic import Linear
+from shared.domain.seasons import seasons
 from shared.domain.signals import NO_SIGNALS, SIGNALS, Learned, Signalled
 from shared.domain.value import unscaled_spend
 
@@ -111,8 +111,8 @@ class Scorer:
         return heuristic(features, self.steps)
 
     def _silent(self, features: Floats) -> Floats:
-        facts, length = _facts(features), self.steps.length
-        unchanged = still(MANY, facts)
+        facts, length = facts_of(features), self.steps.length
+        unchanged = still(facts)
         now, usual = (one.intercept + _sum(one, 0, unchanged) for one in (self.silence, self.usual))
         plans = self._plan_effects(features, facts)
         signalled = Signalled.of(features, length)
@@ -121,7 +121,7 @@ class Scorer:
             gone = 1.0 - _LEFT**step
             linear = self.silence.towards(self.usual, gone)
             odds = now + gone * (usual - now)
-            odds += _sum(linear, STILL, moving(MANY, facts, self.steps, ahead, length))
+            odds += _sum(linear, STILL, moving(facts, self.steps, ahead, length))
             odds += self.seasons[seasons(features[:, _DAY] + (ahead + length / 2.0))]
             plans.add_to(odds, ahead)
             signalled.add_to(odds, self.silence_signals, ahead)
@@ -129,10 +129,10 @@ class Scorer:
         return _clipped(np.exp(total))
 
     def _fitted(self, features: Floats) -> Floats:
-        facts, (level, slope) = _facts(features), self.fit
+        facts, (level, slope) = facts_of(features), self.fit
         total = np.zeros(len(features))
         for ahead in self._starts():
-            odds = moving(MANY, facts, self.steps, ahead, self.steps.length)[PRIOR - STILL]
+            odds = moving(facts, self.steps, ahead, self.steps.length)[PRIOR - STILL]
             total -= np.log(1.0 + np.exp(-(level + slope * odds)))
         return _clipped(np.exp(total))
 
@@ -149,18 +149,18 @@ class Scorer:
 
     def _stays(self, closure: Closure, features: Floats) -> Floats:
         """Return the logarithm (n,) of the chance that no account is closed in this way."""
-        facts, length, linear = _facts(features), self.steps.length, closure.linear
+        facts, length, linear = facts_of(features), self.steps.length, closure.linear
         base = np.full(len(features), linear.intercept)
-        base += _sum(linear, 0, still(MANY, facts))
+        base += _sum(linear, 0, still(facts))
         signalled = Signalled.of(features, length)
         stays = np.zeros(len(features))
         for ahead in self._starts():
-            odds = base + _sum(linear, STILL, moving(MANY, facts, self.steps, ahead, length))
+            odds = base + _sum(linear, STILL, moving(facts, self.steps, ahead, length))
             signalled.add_to(odds, closure.signals, ahead)
             stays -= np.log(1.0 + np.exp(odds))
         return stays
 
-    def _plan_effects(self, features: Floats, facts: Facts[Floats]) -> _PlanEffects:
+    def _plan_effects(self, features: Floats, facts: Facts) -> _PlanEffects:
         on_plan = np.flatnonzero(features[:, _PLAN])
         some = features[on_plan]
         return _PlanEffects(
@@ -177,13 +177,13 @@ class Scorer:
 
         They are those of silence in the step that starts now.
         """
-        facts = _facts(features)
+        facts = facts_of(features)
         found = np.zeros((len(features), len(REASONS)))
         if not self.warm:
-            found[:, REASONS.index("silence_prior")] = prior(MANY, facts, self.steps)
+            found[:, REASONS.index("silence_prior")] = prior(facts, self.steps)
             return found
         length = self.steps.length
-        values = still(MANY, facts) + moving(MANY, facts, self.steps, 0.0, length)
+        values = still(facts) + moving(facts, self.steps, 0.0, length)
         for j, value in enumerate(values):
             found[:, j] = self.silence.share(j, value)
         signalled = Signalled.of(features, length)
@@ -237,7 +237,7 @@ class _PlanEffects:
 
 def heuristic(features: Floats, steps: Steps) -> Floats:
     """Return (n,) probabilities of silence that need no training, for (n, F) features."""
-    return _clipped(1.0 / (1.0 + np.exp(-prior(MANY, _facts(features), steps))))
+    return _clipped(1.0 / (1.0 + np.exp(-prior(facts_of(features), steps))))
 
 
 def _in_chunks(score: Callable[[Floats], Floats], features: Floats) -> Floats:
@@ -245,11 +245,6 @@ def _in_chunks(score: Callable[[Floats], Floats], features: Floats) -> Floats:
         return score(features)
     starts = range(0, len(features), _CHUNK)
     return np.concatenate([score(features[start : start + _CHUNK]) for start in starts])
-
-
-def _facts(features: Floats) -> Facts[Floats]:
-    """Return the columns that the formulas read; contiguous, so that bits do not vary."""
-    return Facts(*[features[:, j].copy() for j in FACTS])
 
 
 def _sum(linear: Linear, first: int, values: list[Any]) -> Floats | float:

@@ -11,10 +11,8 @@ prior a = 1, b = 2, r = .5, alpha = H / 2: a heuristic that needs no training.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +20,6 @@ from numpy.typing import NDArray
 from shared.domain.features import FEATURES
 
 Floats = NDArray[np.float64]
-#: A number, or (n,) numbers.
-V = TypeVar("V", float, NDArray[np.float64])
 
 #: What the model is linear in, for one step.
 INPUTS: Final = (
@@ -78,85 +74,75 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Ops(Generic[V]):
-    """The functions that the formulas need: of one customer, or of many."""
+class Facts:
+    """Those of `features.FEATURES` that the formulas read, (n,) each."""
 
-    log: Callable[[V], V]
-    exp: Callable[[V], V]
-    minimum: Callable[[Any, Any], V]
-    maximum: Callable[[Any, Any], V]
-
-
-#: For one customer, in floats.
-ONE: Final[Ops[float]] = Ops(math.log, math.exp, min, max)
-#: For (n,) customers, in arrays; the bits of each depend on nothing but itself.
-MANY: Final[Ops[Floats]] = Ops(np.log, np.exp, np.minimum, np.maximum)
-
-
-@dataclass
-class Facts(Generic[V]):
-    """Those of `features.FEATURES` that the formulas read, of one customer or (n,) of many."""
-
-    recency: V
-    visits: V
-    tenure: V
-    visits_7: V
-    visits_30: V
-    visits_90: V
-    mean_spend: V
-    onboarding: V
-    services: V
+    recency: Floats
+    visits: Floats
+    tenure: Floats
+    visits_7: Floats
+    visits_30: Floats
+    visits_90: Floats
+    mean_spend: Floats
+    onboarding: Floats
+    services: Floats
 
 
 #: Where a feature vector has them, in their order.
 FACTS: Final = [FEATURES.index(name) for name in Facts.__dataclass_fields__]
 
 
-def still(ops: Ops[V], facts: Facts[V]) -> list[V]:
+def facts_of(features: Floats) -> Facts:
+    """Return the columns (n,) that the formulas read; contiguous, so that bits do not vary."""
+    return Facts(*[features[:, j].copy() for j in FACTS])
+
+
+def still(facts: Facts) -> list[Floats]:
     """Return the first `STILL` inputs."""
     return [
-        ops.log(1.0 + facts.visits),
-        ops.log(1.0 + facts.mean_spend),
-        ops.log(1.0 + facts.onboarding),
+        np.log(1.0 + facts.visits),
+        np.log(1.0 + facts.mean_spend),
+        np.log(1.0 + facts.onboarding),
         facts.services,
-        1.0 - ops.minimum(facts.visits, 1.0),
+        1.0 - np.minimum(facts.visits, 1.0),
     ]
 
 
-def moving(ops: Ops[V], facts: Facts[V], steps: Steps, ahead: float, length: float) -> list[V]:
+def moving(facts: Facts, steps: Steps, ahead: float, length: float) -> list[Floats]:
     """Return the other inputs for the step of ``length`` days that starts ``ahead`` days on."""
     alpha = steps.horizon / 2.0
     recency, tenure = facts.recency + ahead, facts.tenure + ahead
-    span = ops.maximum(facts.tenure - facts.recency, 0.0)
-    repeat = ops.maximum(facts.visits - 1.0, 0.0)
+    span = np.maximum(facts.tenure - facts.recency, 0.0)
+    repeat = np.maximum(facts.visits - 1.0, 0.0)
     shape = _RATE_SHAPE + repeat
-    known = ops.log(alpha + tenure)
-    weight = shape * (known - ops.log(alpha + span))
-    quiet = ops.exp(shape * (known - ops.log(alpha + tenure + length)))
+    known = np.log(alpha + tenure)
+    weight = shape * (known - np.log(alpha + span))
+    quiet = np.exp(shape * (known - np.log(alpha + tenure + length)))
     return [
-        ops.log(1.0 + recency),
-        ops.log(1.0 + tenure),
-        ops.log(1.0 + recency * (repeat + 1.0) / (span + alpha)),
+        np.log(1.0 + recency),
+        np.log(1.0 + tenure),
+        np.log(1.0 + recency * (repeat + 1.0) / (span + alpha)),
         weight,
-        _prior(ops, repeat, weight, quiet),
-        ops.log(1.0 + facts.visits_7 * 0.5 ** (ahead / 7.0)),
-        ops.log(1.0 + facts.visits_30 * 0.5 ** (ahead / 30.0)),
-        ops.log(1.0 + facts.visits_90 * 0.5 ** (ahead / 90.0)),
+        _prior(repeat, weight, quiet),
+        np.log(1.0 + facts.visits_7 * 0.5 ** (ahead / 7.0)),
+        np.log(1.0 + facts.visits_30 * 0.5 ** (ahead / 30.0)),
+        np.log(1.0 + facts.visits_90 * 0.5 ** (ahead / 90.0)),
     ]
 
 
-def _prior(ops: Ops[V], repeat: V, weight: V, quiet: V) -> V:
+def _prior(repeat: Floats, weight: Floats, quiet: Floats) -> Floats:
     """Log odds of silence: gone, or alive and quiet."""
-    alive = 1.0 / (1.0 + ops.exp(ops.minimum(weight, 50.0)) / (2.0 + repeat))
-    silent = ops.minimum(ops.maximum(1.0 - alive * (1.0 - quiet), _SURE), 1.0 - _SURE)
-    return ops.log(silent / (1.0 - silent))
+    alive = 1.0 / (1.0 + np.exp(np.minimum(weight, 50.0)) / (2.0 + repeat))
+    silent = np.minimum(np.maximum(1.0 - alive * (1.0 - quiet), _SURE), 1.0 - _SURE)
+    return np.log(silent / (1.0 - silent))
 
 
-def prior(ops: Ops[V], facts: Facts[V], steps: Steps) -> V:
+def prior(facts: Facts, steps: Steps) -> Floats:
     """Return the heuristic's log odds of silence over the whole horizon."""
-    return moving(ops, facts, steps, 0.0, steps.horizon)[PRIOR - STILL]
+    return moving(facts, steps, 0.0, steps.horizon)[PRIOR - STILL]
 
 
-def inputs(facts: Facts[float], steps: Steps) -> list[float]:
-    """Return all inputs of one customer for the step that starts now."""
-    return still(ONE, facts) + moving(ONE, facts, steps, 0.0, steps.length)
+def inputs(facts: Facts, steps: Steps) -> Floats:
+    """Return all inputs (n, I) for the step that starts now."""
+    found: Floats = np.stack([*still(facts), *moving(facts, steps, 0.0, steps.length)], axis=1)
+    return found

@@ -20,6 +20,7 @@ from shared.domain.churn import HORIZON_DAYS, ChurnModel
 from shared.domain.configuration import CHALLENGER
 from shared.domain.drift import Drift, DriftDetector
 from shared.domain.evaluation import Prequential
+from shared.domain.features import FEATURES, Floats
 from shared.domain.markets import Markets
 from shared.domain.outputs import Example, Identity, Training
 from shared.domain.policy import DAY_MS
@@ -118,7 +119,7 @@ class Learner:
 
     def __init__(self, horizon_days: float = HORIZON_DAYS) -> None:
         self.model = ChurnModel(horizon_days)
-        self.challenger = ChurnModel(horizon_days, CHALLENGER)
+        self.challenger = ChurnModel(horizon_days, CHALLENGER, self.model)
         self.comparison = Comparison()
         self.promotions: list[Promotion] = []
         self.metrics = Prequential()
@@ -141,9 +142,9 @@ class Learner:
         learner.model = ChurnModel.load(snapshot.model)
         # The first snapshots have no challenger: it sets out from what the champion knows.
         learner.challenger = (
-            ChurnModel.load(snapshot.challenger)
+            ChurnModel.load(snapshot.challenger, beside=learner.model)
             if snapshot.challenger
-            else ChurnModel.load(snapshot.model, CHALLENGER)
+            else ChurnModel.load(snapshot.model, CHALLENGER, learner.model)
         )
         learner.comparison = replace(snapshot.comparison)
         learner.promotions = list(snapshot.promotions)
@@ -194,16 +195,22 @@ class Learner:
             yield from self._learn_ready()
 
     def _learn_ready(self) -> Iterator[int]:
-        """Learn what nothing earlier can follow any more."""
-        ready = min(self.watermarks.values())
+        """Learn what nothing earlier can follow any more, all at once up to each new model."""
+        ready, known, fresh = min(self.watermarks.values()), [], self._fresh()
         while self._waiting and self._waiting[0][0] <= ready:
             labelled_at, identity, _, example = heappop(self._waiting)
-            if not self._is_learned(identity):
-                self._learn(example)
-                if self._is_due(labelled_at):
-                    self.version += 1
-                    self._published_labels, self.published_at = self.model.labels, labelled_at
-                    yield labelled_at
+            if self._is_learned(identity):
+                continue
+            self._learned[identity.partition] = identity
+            known.append(example)
+            fresh += example.learned
+            if self._is_due(labelled_at, fresh):
+                self._learn(known)
+                self.version += 1
+                self._published_labels, self.published_at = self.model.labels, labelled_at
+                yield labelled_at
+                known, fresh = [], 0
+        self._learn(known)
 
     def _wait(self, offset: int, example: Example) -> None:
         if not self._is_learned(example.origin):
@@ -214,27 +221,45 @@ class Learner:
         last = self._learned.get(identity.partition)
         return last is not None and identity <= last
 
-    def _learn(self, example: Example) -> None:
-        self._learned[example.origin.partition] = example.origin
-        if example.measured:
-            self._measure(example)
-        if example.measured and example.recent:
-            self.metrics_recent_customers.update(example.predicted, example.silent)
-        features = np.array(example.features)
-        if example.measured:
-            champion, challenger = self.comparison.said(example)
-            self.model.learn_spend(features, champion, example.spend)
-            self.challenger.learn_spend(features, challenger, example.spend)
-            self._compare(example)
-        if example.learned:
-            labels = [int(one) for one in (example.silent, example.closed, example.involuntary)]
-            self.model.learn(features, *labels)
-            self.challenger.learn(features, *labels)
+    def _learn(self, examples: list[Example]) -> None:
+        """Learn labels in their order: what was said of them first, then what they say."""
+        measured = [each for each in examples if each.measured]
+        if measured:
+            self._measure(measured)
+        learned = [each for each in examples if each.learned]
+        if learned:
+            labels = self.model.groundwork.take(
+                _features(learned),
+                [int(each.silent) for each in learned],
+                [int(each.closed) for each in learned],
+                [int(each.involuntary) for each in learned],
+            )
+            self.model.learn(labels)
+            self.challenger.learn(labels)
 
-    def _measure(self, example: Example) -> None:
-        self.metrics.update(example.predicted, example.silent)
-        self.markets.update(example.market, example.predicted, example.silent)
-        found = self.drift.update(example.predicted, example.silent, example.labelled_at)
+    def _measure(self, examples: list[Example]) -> None:
+        """Take in how good predictions were; each of both models learns of its own what it meant.
+
+        Which of them is champion changes in between where the challenger turns out to be better.
+        """
+        said: dict[ChurnModel, list[float]] = {self.model: [], self.challenger: []}
+        for example in examples:
+            self._count(example)
+            champion, challenger = self.comparison.said(example)
+            said[self.model].append(champion)
+            said[self.challenger].append(challenger)
+            self._compare(example)
+        features, spent = _features(examples), [each.spend for each in examples]
+        for model, silent in said.items():
+            model.learn_spend(features, np.array(silent), spent)
+
+    def _count(self, example: Example) -> None:
+        p, y = example.predicted, example.silent
+        self.metrics.update(p, y)
+        if example.recent:
+            self.metrics_recent_customers.update(p, y)
+        self.markets.update(example.market, p, y)
+        found = self.drift.update(p, y, example.labelled_at)
         if found is not None:
             self.drifts.append(found)
 
@@ -257,8 +282,11 @@ class Learner:
         """Return what the newest version serves."""
         return Served(self.version, self.model.scorer(), self.challenger.scorer())
 
-    def _is_due(self, labelled_at: int) -> bool:
-        fresh = self.model.labels - self._published_labels
+    def _fresh(self) -> int:
+        """Return how many labels were learned since the last new model."""
+        return self.model.labels - self._published_labels
+
+    def _is_due(self, labelled_at: int, fresh: int) -> bool:
         new_day = labelled_at // DAY_MS > self.published_at // DAY_MS
         return fresh >= _MOST or (fresh >= _STEP and new_day)
 
@@ -282,3 +310,11 @@ class Learner:
             comparison=replace(self.comparison),
             promotions=list(self.promotions),
         )
+
+
+def _features(examples: list[Example]) -> Floats:
+    """Return (n, F) features; examples of former builds have no signs, which come last."""
+    found = np.zeros((len(examples), len(FEATURES)))
+    for row, example in zip(found, examples, strict=True):
+        row[: len(example.features)] = example.features
+    return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ _FASTEST: Final = 0.02
 _EARLY: Final = 0.01
 _UNSEEN: Final = 0.5  # positives among 50 labels, as if seen before the first
 _RARE: Final = 0.01  # outcomes rarer than about 1% are not learned any faster
+LEAST_INFORMATION: Final = 1e-3  # of a label, however sure it was
 
 
 @dataclass(frozen=True)
@@ -58,65 +59,83 @@ class Linear:
         return Linear(self.mean, self.spread, weight, intercept)
 
 
+class Standardised(NamedTuple):
+    """Inputs of n labels (n, I), by what was known with each of them.
+
+    Attributes
+    ----------
+    values
+        Standardised, within `Z_LIMIT`; 0 where an input is constant.
+    mean, spread
+        What they were standardised by.
+
+    """
+
+    values: Floats
+    mean: Floats
+    spread: Floats
+
+
 class Scaler:
-    """River's standard scaler, with a guard for constant inputs and a limit for outliers."""
+    """Standardises inputs by all labels so far, with a guard for constants, a limit for outliers.
+
+    What is kept are sums of distances from the first label's inputs and of their squares, so that
+    many labels are taken at once, and to the bit as they would be one by one. River's scaler takes
+    a fifth of the time of a label for the same.
+
+    Parameters
+    ----------
+    names
+        Of I inputs.
+
+    """
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
-        from river import preprocessing
+        self._labels = 0
+        self._origin = np.zeros(len(names))
+        self._sums = np.zeros((2, len(names)))
 
-        # River leaves these methods untyped.
-        self._scaler: Any = preprocessing.StandardScaler()
+    def learn(self, x: Floats) -> Standardised:
+        """Take inputs (n, I) in, one after the other, and return each as it was seen."""
+        if not self._labels:
+            self._origin = x[0].copy()
+        distance = x - self._origin
+        steps = np.concatenate((self._sums[None], np.stack((distance, distance**2), axis=1)))
+        np.cumsum(steps, axis=0, out=steps)
+        counts = np.arange(self._labels + 1.0, self._labels + len(x) + 1.0)[:, None]
+        mean, spread = self._moments(steps[1:], counts)
+        self._labels, self._sums = self._labels + len(x), steps[-1].copy()
+        z = (x - mean) / np.where(spread, spread, np.inf)
+        return Standardised(np.clip(z, -Z_LIMIT, Z_LIMIT), mean, spread)
 
-    def learn(self, x: list[float]) -> dict[str, float]:
-        """Take inputs (I,) in, and return them standardised."""
-        self._scaler.learn_one(dict(zip(self.names, x, strict=True)))
-        # River has both in the order in which it met the inputs, which is that of their names.
-        means, variances, found = self._scaler.means.values(), self._scaler.vars.values(), {}
-        for name, value, mean, variance in zip(self.names, x, means, variances, strict=True):
-            spread = _spread(mean, variance)
-            z = (value - mean) / spread if spread else 0.0
-            found[name] = z if -Z_LIMIT < z < Z_LIMIT else math.copysign(Z_LIMIT, z)
-        return found
+    def _moments(self, sums: Floats, labels: Floats | float) -> tuple[Floats, Floats]:
+        """Return means and standard deviations, the latter 0 where constant up to rounding."""
+        shift, squares = sums[..., 0, :] / labels, sums[..., 1, :] / labels
+        mean, variance = self._origin + shift, squares - shift**2
+        constant = variance <= FLAT * (1e-3 + mean**2)
+        return mean, np.sqrt(np.where(constant, 0.0, variance))
 
-    def means(self) -> Floats:
-        """Return the means (I,)."""
-        return np.array([self._scaler.means.get(name, 0.0) for name in self.names])
-
-    def moments(self, j: int) -> tuple[float, float]:
-        """Return mean and standard deviation of input ``j``, the latter 0 if it is constant."""
-        name, scaler = self.names[j], self._scaler
-        mean = scaler.means.get(name, 0.0)
-        return mean, _spread(mean, scaler.vars.get(name, 0.0))
-
-    def spreads(self) -> Floats:
-        """Return the standard deviations (I,), 0 for an input that is constant."""
-        means, variances = self._scaler.means, self._scaler.vars
-        return np.array(
-            [_spread(means.get(name, 0.0), variances.get(name, 0.0)) for name in self.names]
-        )
+    def moments(self) -> tuple[Floats, Floats]:
+        """Return means and standard deviations (I,), the latter 0 for an input that is constant."""
+        return self._moments(self._sums, max(self._labels, 1))
 
     def dump(self) -> dict[str, Any]:
         """Return the state as JSON values."""
-        scaler = self._scaler
         return {
             "inputs": list(self.names),
-            "labels": max(scaler.counts.values(), default=0),
-            "means": [scaler.means.get(name, 0.0) for name in self.names],
-            "variances": [scaler.vars.get(name, 0.0) for name in self.names],
+            "labels": self._labels,
+            "origin": self._origin.tolist(),
+            "sums": self._sums.tolist(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Put back what `dump` returned."""
-        if state["labels"]:
-            self._scaler.counts.update(dict.fromkeys(self.names, state["labels"]))
-            self._scaler.means.update(zip(self.names, state["means"], strict=True))
-            self._scaler.vars.update(zip(self.names, state["variances"], strict=True))
-
-
-def _spread(mean: float, variance: float) -> float:
-    """Return the standard deviation, 0 for an input that is constant up to rounding."""
-    return 0.0 if variance <= FLAT * (1e-3 + mean * mean) else math.sqrt(variance)
+        """Put back what `dump` returned; former states had means and variances in it."""
+        self._labels = state["labels"]
+        if "means" in state:
+            squares = self._labels * np.array(state["variances"])
+            state = {"origin": state["means"], "sums": [np.zeros_like(squares), squares]}
+        self._origin, self._sums = np.array(state["origin"]), np.array(state["sums"])
 
 
 #: Variance of what `Calibrated` believes at first.
@@ -191,7 +210,7 @@ class Logistic:
     def level(self, scaler: Scaler) -> Linear:
         """Return the share of positive labels alone, for an outcome that is rare until seen."""
         nothing = np.zeros(len(self._names))
-        return Linear(scaler.means(), nothing, nothing, self._level())
+        return Linear(scaler.moments()[0], nothing, nothing, self._level())
 
     def _level(self) -> float:
         return math.log((self.positives + _UNSEEN) / (self.labels - self.positives + 99 * _UNSEEN))
@@ -199,12 +218,8 @@ class Logistic:
     def linear(self, scaler: Scaler) -> Linear:
         """Return a frozen copy of what is known now."""
         weights = self._logistic.weights
-        return Linear(
-            mean=scaler.means(),
-            spread=scaler.spreads(),
-            weight=np.array([float(weights.get(name, 0.0)) for name in self._names]),
-            intercept=float(self._logistic.intercept),
-        )
+        weight = np.array([float(weights.get(name, 0.0)) for name in self._names])
+        return Linear(*scaler.moments(), weight, float(self._logistic.intercept))
 
     def dump(self) -> dict[str, Any]:
         """Return everything needed to continue learning bit for bit, as JSON values."""
@@ -277,3 +292,8 @@ class Calibrated:
     def restore(self, state: list[float]) -> None:
         """Put back what `dump` returned."""
         self.level, self.slope, *self._variance = state
+
+
+def sigmoid(log_odds: float) -> float:
+    """Return the probability that log odds stand for."""
+    return 1.0 / (1.0 + math.exp(-min(max(log_odds, -50.0), 50.0)))

@@ -14,12 +14,12 @@ the further ahead, the less is left of what sets today apart (`shared.domain.chu
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.logistic import Linear, Scaler
+from shared.domain.logistic import LEAST_INFORMATION, Linear, Scaler, Standardised
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +31,25 @@ _LOOSE: Final = 1.0
 _TIGHT: Final = 30.0
 _USUAL: Final = 0.75  # half-life of the average of what was known, in horizons
 _FEWEST: Final = 50.0  # no half-life is shorter, in labels
-_LEAST_INFORMATION: Final = 1e-3
+
+
+class Kept(NamedTuple):
+    """What is left by one label of what was known before it.
+
+    Attributes
+    ----------
+    information
+        (I + 1, I + 1) shares of the information that are kept.
+    pull
+        (I + 1,) pulls of the prior that make up for what is not.
+    usual
+        Share of the average that is kept.
+
+    """
+
+    information: Floats
+    pull: Floats
+    usual: float
 
 
 class Recursive:
@@ -58,7 +76,6 @@ class Recursive:
         size = len(names) + 1  # the level is last
         self._believed = believed
         self._memory, self._level_memory = memory, level_memory
-        self._kept = np.ones(size)  # of what is known of each, by one label to the next
         self._prior = np.zeros(size)
         self._prior[believed] = 1.0
         self._pull = np.full(size, _TIGHT)
@@ -69,43 +86,52 @@ class Recursive:
         self._information = np.diag(np.full(size, _AT_FIRST))
         self._information[-1, -1] = 0.0
 
-    def of(self, scaled: dict[str, float], scaler: Scaler) -> Floats:
-        """Return what is learned from (I + 1,): standardised inputs, the believed one as it was."""
-        x = np.array([*scaled.values(), 1.0])
-        mean, spread = scaler.moments(self._believed)
-        x[self._believed] = mean + spread * x[self._believed]
+    def of(self, standardised: Standardised) -> Floats:
+        """Return what is learned from (n, I + 1): inputs, the believed one as it was, and 1."""
+        values, mean, spread = standardised
+        x = np.column_stack([values, np.ones(len(values))])
+        j = self._believed
+        x[:, j] = mean[:, j] + spread[:, j] * values[:, j]
         return x
 
+    def kept(self, pace: Floats) -> list[Kept]:
+        """Return what is kept up to each label, given the labels (n,) in a horizon then."""
+        parts = np.empty((len(pace), len(self._weights)))
+        parts[:, :-1] = _kept(self._memory * pace)[:, None]
+        parts[:, -1] = _kept(self._level_memory * pace)
+        roots = np.sqrt(parts)
+        information = roots[:, :, None] * roots[:, None, :]
+        # What is forgotten of the labels' pull is made up for by that of the prior.
+        pull = (1.0 - parts) * self._pull
+        return [*map(Kept, information, pull, _kept(_USUAL * pace).tolist())]
+
     def log_odds(self, x: Floats) -> float:
-        """Return the log odds of what `of` returned."""
+        """Return the log odds of one (I + 1,) of `of`."""
         return float(self._weights.dot(x))
 
-    def learn(self, x: Floats, y: int, p: float, pace: float) -> None:
+    def learn(self, x: Floats, square: Floats, y: int, p: float, kept: Kept) -> None:
         """Learn one label.
 
         Parameters
         ----------
-        x
-            (I + 1,) of `of`.
+        x, square
+            One (I + 1,) of `of`, and its outer product with itself (I + 1, I + 1).
         y
             1 or 0.
         p
             The probability of 1 by `log_odds`, and by what others add to them.
-        pace
-            Labels in a horizon.
+        kept
+            Of what was known before.
 
         """
-        self._kept[:-1] = _kept(self._memory * pace)
-        self._kept[-1] = _kept(self._level_memory * pace)
-        root = np.sqrt(self._kept)
-        seen = x * max(p * (1.0 - p), _LEAST_INFORMATION)
-        self._information *= root[:, None] * root
-        self._information += seen[:, None] * x
-        # What is forgotten of the labels' pull is made up for by that of the prior.
-        slope = x * (y - p) - (1.0 - self._kept) * self._pull * (self._weights - self._prior)
-        _, step, _ = self._solve(self._information + self._pulls, slope)
-        self._weights = self._weights + step
-        self._averaged = self._averaged * _kept(_USUAL * pace) + 1.0
+        self._information *= kept.information
+        self._information += square * max(p * (1.0 - p), LEAST_INFORMATION)
+        slope = x * (y - p) - kept.pull * (self._weights - self._prior)
+        matrix = self._information + self._pulls
+        # The transpose is the same matrix in the order of LAPACK, which then makes no copy.
+        _, step, _ = self._solve(matrix.T, slope, overwrite_a=True, overwrite_b=True)
+        self._weights += step
+        self._averaged = self._averaged * kept.usual + 1.0
         self._usual += (self._weights - self._usual) / self._averaged
 
     def linear(self, scaler: Scaler) -> Linear:
@@ -117,10 +143,10 @@ class Recursive:
         return self._frozen(self._usual, scaler)
 
     def _frozen(self, weights: Floats, scaler: Scaler) -> Linear:
-        mean, spread = scaler.moments(self._believed)
+        mean, spread = scaler.moments()
         weight, own = weights[:-1].copy(), float(weights[self._believed])
-        weight[self._believed] = own * spread
-        return Linear(scaler.means(), scaler.spreads(), weight, float(weights[-1]) + own * mean)
+        weight[self._believed] = own * spread[self._believed]
+        return Linear(mean, spread, weight, float(weights[-1] + own * mean[self._believed]))
 
     def dump(self) -> dict[str, Any]:
         """Return everything needed to continue learning bit for bit, as JSON values."""
@@ -150,6 +176,7 @@ class Recursive:
         self._usual = self._weights.copy()
 
 
-def _kept(half_life: float) -> float:
-    """Return what is kept from one label to the next, for a half-life in labels."""
-    return float(0.5 ** (1.0 / max(half_life, _FEWEST)))
+def _kept(half_life: Floats) -> Floats:
+    """Return what is kept from one label to the next, for half-lives (n,) in labels."""
+    kept: Floats = 0.5 ** (1.0 / np.maximum(half_life, _FEWEST))
+    return kept

@@ -9,14 +9,14 @@ any the figures are what they were, to the bit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, log
-from typing import Any, Final, Generic
+from math import log
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.domain.features import FEATURES, Floats
-from shared.domain.hazard import MANY, ONE, Ops, V
+from shared.domain.logistic import LEAST_INFORMATION, sigmoid
 from shared.domain.signs import MONTH_DAYS, NEAR_LIMIT, SIGNS, UNUSED, rating_of
 
 #: What signs add to, for one step.
@@ -49,7 +49,6 @@ _DOUBT: Final = 1.0
 #: So many labels are remembered (with a signal; of the level, all).
 _REMEMBERED: Final = 2000.0
 
-_LEAST_INFORMATION: Final = 1e-3
 #: Discount of the sums by which average customers are compared with those without signals.
 _MEMORY: Final = 0.9998
 #: In a dump, beside the signals' names.
@@ -60,48 +59,39 @@ Present = list[tuple[int, float]]
 
 
 @dataclass
-class Signs(Generic[V]):
-    """The signs of one customer, or (n,) of many; in the order of `signs.SIGNS`."""
+class Signs:
+    """The signs of customers, (n,) each; in the order of `signs.SIGNS`."""
 
-    complaints: V
-    complained: V
-    rating: V
-    payments_failed: V
-    overdue: V
-    notice: V
-    ends: V
-    used: V
+    complaints: Floats
+    complained: Floats
+    rating: Floats
+    payments_failed: Floats
+    overdue: Floats
+    notice: Floats
+    ends: Floats
+    used: Floats
 
 
-def signals(ops: Ops[V], signs: Signs[V], ahead: float, length: float) -> list[V]:
+def signals(signs: Signs, ahead: float, length: float) -> list[Floats]:
     """Return the values of `SIGNALS` for the step of ``length`` days that starts ``ahead`` on."""
     left = signs.ends - (1.0 + ahead)  # whole days from the step's start to the contract's end
     ends = (signs.ends > 0.0) * ((left >= 0.0) * (left < length) * 1.0)
     waits = (signs.ends > 0.0) * ((left >= length) * 1.0)
     share = (signs.used - 1.0) / 100.0
-    told = ops.minimum(signs.used, 1.0)
+    told = np.minimum(signs.used, 1.0)
     return [
-        ops.log(1.0 + signs.complaints) / _LOG2 * 0.5 ** (signs.complained / MONTH_DAYS),
-        ops.log(1.0 + signs.payments_failed) / _LOG2,
-        ops.minimum(signs.overdue, 1.0),
-        ops.minimum((signs.overdue > MONTH_DAYS) * 1.0, 1.0),
+        np.log(1.0 + signs.complaints) / _LOG2 * 0.5 ** (signs.complained / MONTH_DAYS),
+        np.log(1.0 + signs.payments_failed) / _LOG2,
+        np.minimum(signs.overdue, 1.0),
+        (signs.overdue > MONTH_DAYS) * 1.0,
         signs.notice * (1.0 - ends - waits),
         signs.notice * waits,
         signs.notice * ends,
         (1.0 - signs.notice) * ends,
-        ops.minimum(signs.rating, 1.0) * (_PASSIVE - rating_of(signs.rating)) / _RATINGS,
+        np.minimum(signs.rating, 1.0) * (_PASSIVE - rating_of(signs.rating)) / _RATINGS,
         told * (share >= NEAR_LIMIT),
         told * (share <= UNUSED),
     ]
-
-
-def present(values: list[float], length: float) -> Present:
-    """Return the signals of one customer for the step that starts now, given its features."""
-    signs = values[_FIRST:]
-    if not any(signs):
-        return []
-    found = signals(ONE, Signs(*signs), 0.0, length)
-    return [(j, value) for j, value in enumerate(found) if value]
 
 
 _NOBODY: Final = np.empty(0, np.intp)
@@ -124,7 +114,7 @@ class Signalled:
     """
 
     which: NDArray[np.intp]
-    signs: Signs[Floats]
+    signs: Signs
     length: float
 
     @classmethod
@@ -154,8 +144,19 @@ class Signalled:
 
     def shares(self, learned: Learned, ahead: float) -> list[Any]:
         """Return the log odds (m,) that each signal adds."""
-        values = signals(MANY, self.signs, ahead, self.length)
+        values = signals(self.signs, ahead, self.length)
         return [weight * value for weight, value in zip(learned.weights, values, strict=True)]
+
+
+def present(features: Floats, length: float) -> list[Present]:
+    """Return the signals of each of (n, F) customers for the step that starts now."""
+    found: list[Present] = [[] for _ in features]
+    signalled = Signalled.of(features, length)
+    if len(signalled.which):
+        values = np.stack(signals(signalled.signs, 0.0, length), axis=1)
+        for n, row in zip(signalled.which.tolist(), values.tolist(), strict=True):
+            found[n] = [(j, value) for j, value in enumerate(row) if value]
+    return found
 
 
 @dataclass(frozen=True)
@@ -227,9 +228,9 @@ class Effects:
 
         """
         odds += self.level
-        p = _sigmoid(odds + self.log_odds(found))
+        p = sigmoid(odds + self.log_odds(found))
         self._compare(found, odds)
-        information, variances = max(p * (1.0 - p), _LEAST_INFORMATION), self._variances
+        information, variances = max(p * (1.0 - p), LEAST_INFORMATION), self._variances
         doubt = self._level_variance + sum(variances[j] * x * x for j, x in found)
         gain = 1.0 / (1.0 / information + doubt)
         step = gain * (p - y) / information
@@ -246,8 +247,8 @@ class Effects:
     def _compare(self, found: Present, odds: float) -> None:
         """Take in how likely the outcome is with those signals that come and go, and without."""
         came = self.log_odds([one for one in found if one[0] < _COMING])
-        self._without = _MEMORY * self._without + _sigmoid(odds)
-        self._with = _MEMORY * self._with + _sigmoid(odds + came)
+        self._without = _MEMORY * self._without + sigmoid(odds)
+        self._with = _MEMORY * self._with + sigmoid(odds + came)
 
     def learned(self) -> Learned:
         """Return a frozen copy of what is known now."""
@@ -269,7 +270,3 @@ class Effects:
         )
         for j, name in enumerate(SIGNALS):
             self._weights[j], self._variances[j] = state.get(name, (0.0, _DOUBT))
-
-
-def _sigmoid(odds: float) -> float:
-    return 1.0 / (1.0 + exp(-min(max(odds, -50.0), 50.0)))

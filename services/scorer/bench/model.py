@@ -7,14 +7,16 @@ from typing import Final
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
+from shared.domain.churn import ChurnModel
 from shared.domain.customer import SNAPSHOT
-from shared.domain.features import ACTIVITY_FIELDS, FEATURES
+from shared.domain.features import ACTIVITY_FIELDS, FEATURES, Floats
+from shared.domain.groundwork import Labels
 from shared.domain.learner import Learner
-from shared.domain.outputs import Example, Identity
+from shared.domain.outputs import Example, Identity, Training, Watermark
 
 _SCORED: Final = 1_000_000
+_RECORD: Final = 500  # labels in a record of the training log
 _FAMILIES: Final = 10
 _DAY_MS: Final = 86_400_000
 _T0_DAY: Final = 19_000
@@ -36,8 +38,10 @@ class ModelCost(Struct, frozen=True):
         Share of customers of whom there are signs of leaving: so do those.
     labels
         Learned, each with all that the trainer does of it: metrics, drift, spend, the model.
-    learned_us, customers_per_second
-        Of CPU time: a label, and customers scored in bulk by what was learned.
+    learned_us, alone_us
+        CPU time of a label, as deployed and without a challenger.
+    customers_per_second
+        Of CPU time, scored in bulk by what was learned.
     state_bytes, snapshot_bytes
         What the model keeps of a customer, and of each snapshot that waits for its label.
 
@@ -47,25 +51,24 @@ class ModelCost(Struct, frozen=True):
     signs: float
     labels: int
     learned_us: float
+    alone_us: float
     customers_per_second: float
     state_bytes: int
     snapshot_bytes: int
 
 
 def bench_model(labels: int, plans: float, signs: float = 0.0) -> ModelCost:
-    """Learn labels one by one, then score a million silent customers at once."""
+    """Learn labels as the trainer does, then score a million silent customers at once."""
     draw = np.random.default_rng(0)
-    learner = Learner()
     features = _features(draw, labels, plans, signs)
     silent = draw.random(labels) < 1.0 / (1.0 + np.exp(-(features[:, 0] - 20.0) / 10.0))
     examples = [
         _example(n, values, came)
         for n, (values, came) in enumerate(zip(features.tolist(), silent.tolist(), strict=True))
     ]
-    began = time.process_time()
-    for example in examples:
-        learner._learn(example)  # noqa: SLF001  # without the order of several partitions' logs
-    learned = time.process_time() - began
+    alone, learner = Learner(), Learner()
+    alone.challenger = _Absent()
+    alone_us, learned_us = (1e6 * _learn(one, examples) / labels for one in (alone, learner))
     scorer, base = learner.model.scorer(), _features(draw, _SCORED, plans, signs)
     scorer.predict(base[:10_000])
     began = time.process_time()
@@ -74,17 +77,36 @@ def bench_model(labels: int, plans: float, signs: float = 0.0) -> ModelCost:
     return ModelCost(
         plans=plans,
         signs=signs,
-        labels=labels,
-        learned_us=1e6 * learned / labels,
+        labels=learner.model.labels,
+        learned_us=learned_us,
+        alone_us=alone_us,
         customers_per_second=_SCORED / scored,
         state_bytes=np.dtype(ACTIVITY_FIELDS).itemsize,
         snapshot_bytes=SNAPSHOT.itemsize,
     )
 
 
-def _features(
-    draw: np.random.Generator, count: int, plans: float, signs: float
-) -> NDArray[np.float64]:
+class _Absent(ChurnModel):
+    """A challenger that is not there."""
+
+    def learn(self, labels: Labels) -> None:
+        """Learn nothing."""
+
+    def learn_spend(self, features: Floats, silent: Floats, realised: list[float]) -> None:
+        """Learn nothing."""
+
+
+def _learn(learner: Learner, examples: list[Example]) -> float:
+    """Learn a training log, and return the seconds of CPU time that it took."""
+    began = time.process_time()
+    for offset in range(0, len(examples), _RECORD):
+        some = examples[offset : offset + _RECORD]
+        for _ in learner.learn(offset, Training(Watermark(0, some[-1].labelled_at), some)):
+            learner.drifts.clear()  # as a snapshot does
+    return time.process_time() - began
+
+
+def _features(draw: np.random.Generator, count: int, plans: float, signs: float) -> Floats:
     """Return (count, F) facts about customers who buy about once in ten days."""
     found = {
         "recency": draw.exponential(20.0, count),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.domain.batch import Record, read_batch
-from shared.domain.calendars import Plans
+from shared.domain.calendars import Cells, Plans
 from shared.domain.churn_scorer import Scorer
 from shared.domain.closing import Closure
 from shared.domain.customer import CustomerTable
@@ -131,7 +131,7 @@ def scorer(weight: NDArray[np.float64], lean: float = 0.0) -> Scorer:
         silence=silence,
         usual=silence,
         closure=Closure(Linear(zeros, ones, zeros, -5.0)),
-        plans=Plans(prior=5.0).table(),
+        plans=Cells(prior=5.0).table(Plans()),
         seasons=np.zeros(13),
         warm=True,
     )

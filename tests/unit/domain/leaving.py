@@ -25,6 +25,7 @@ from tests.unit.domain.histories import (
     tick,
     usage,
 )
+from tests.unit.domain.teaching import teach
 
 POLICY = Policy(horizon_ms=28 * DAY_MS, cadence_days=7)
 _DAYS = 330
@@ -138,11 +139,9 @@ def examples(days: list[list[Json]]) -> list[Example]:
 
 def learned(known: list[Example], *, until: int, columns: int | None = None) -> ChurnModel:
     """Return a model of the labels known by a time, of features up to a column."""
-    model = ChurnModel(POLICY.horizon_days)
-    for one in known:
-        if one.learned and one.labelled_at <= until:
-            model.learn(np.array(one.features[:columns]), int(one.silent), int(one.closed))
-    return model
+    some = [one for one in known if one.learned and one.labelled_at <= until]
+    silent, closed = [one.silent for one in some], [one.closed for one in some]
+    return teach(ChurnModel(POLICY.horizon_days), features(some)[:, :columns], silent, closed)
 
 
 def features(known: list[Example]) -> NDArray[np.float64]:

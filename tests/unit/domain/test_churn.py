@@ -12,17 +12,19 @@ from numpy.typing import NDArray
 from river import linear_model, optim, preprocessing
 from scipy import optimize
 
+from shared.domain.calendars import effect
 from shared.domain.churn import HORIZON_DAYS, ChurnModel, ModelStateError
 from shared.domain.churn_scorer import REASONS
 from shared.domain.configuration import CHAMPION
 from shared.domain.features import FEATURES
-from shared.domain.hazard import INPUTS, ONE, Facts, Steps, inputs, moving, prior
-from shared.domain.logistic import Calibrated, Linear, Logistic, Scaler
+from shared.domain.hazard import INPUTS, Facts, Steps, facts_of, inputs, moving, prior, still
+from shared.domain.logistic import Calibrated, Linear, Logistic, Scaler, Standardised
+from shared.domain.seasons import seasons
+from tests.unit.domain.teaching import teach
 
 Floats = NDArray[np.float64]
 Examples = tuple[Floats, NDArray[np.int64], NDArray[np.int64]]
 AT = {name: column for column, name in enumerate(FEATURES)}
-FACTS = tuple(Facts.__dataclass_fields__)
 
 
 def customers(n: int = 600, seed: int = 5, *, planned: bool = True) -> Floats:
@@ -71,12 +73,7 @@ def trained(
 
 
 def learn(model: ChurnModel, found: Examples) -> None:
-    for x, silent, closed in zip(*found, strict=True):
-        model.learn(x, int(silent), int(closed))
-
-
-def facts_of(x: Floats) -> Facts[float]:
-    return Facts(*[float(x[AT[name]]) for name in FACTS])
+    teach(model, *found)
 
 
 def sigmoid(odds: float) -> float:
@@ -84,39 +81,34 @@ def sigmoid(odds: float) -> float:
 
 
 def by_hand(model: ChurnModel, x: Floats, closure: bool = False) -> float:
-    """Say plainly what a warm model predicts: the regression's odds and the calendars'."""
-    facts, steps = facts_of(x), model.steps
-    stays = 1.0
+    """Say plainly what a warm model predicts for (1, F): the regression, and the calendars."""
+    facts, steps, ground = facts_of(x), model.steps, model.groundwork
+    (mean, spread), stays = ground.scaler.moments(), 1.0
     for k in range(steps.count):
         ahead = k * steps.length
-        values = [*inputs(facts, steps)[:5], *moving(ONE, facts, steps, ahead, steps.length)]
-        scaler = Scaler(INPUTS)
-        scaler.restore(model._scaler.dump())
-        z = [
-            min(max((v - m) / s, -8.0), 8.0) if s else 0.0
-            for v, m, s in zip(values, scaler.means(), scaler.spreads(), strict=True)
-        ]
-        scaled = dict(zip(INPUTS, z, strict=True))
+        values = np.array([*still(facts), *moving(facts, steps, ahead, steps.length)]).T
+        z = np.where(spread, (values - mean) / np.where(spread, spread, 1.0), 0.0).clip(-8.0, 8.0)
         if closure:
-            odds = model._closure.logistic.log_odds(scaled)
+            odds = ground.closure.logistic.log_odds(dict(zip(INPUTS, z[0].tolist(), strict=True)))
         else:
-            values = model._silence.of(scaled, scaler)
-            usual = float(model._silence._usual @ values)
-            odds = usual + 0.9**k * (model._silence.log_odds(values) - usual)
-            odds += model._seasons.effect(x[AT["day"]] + ahead + steps.length / 2)
+            (row,) = model._silence.of(Standardised(z, mean[None], spread[None]))
+            usual = float(model._silence._usual @ row)
+            odds = usual + 0.9**k * (model._silence.log_odds(row) - usual)
+            odds += model._seasons.effect(*seasons(x[:, AT["day"]] + ahead + steps.length / 2))
             odds += plan_effect(model, x, ahead)
         stays *= 1 - sigmoid(odds) if closure else sigmoid(odds)
     return min(max(1 - stays if closure else stays, 1e-4), 1 - 1e-4)
 
 
 def plan_effect(model: ChurnModel, x: Floats, ahead: float) -> float:
-    if not x[AT["plan"]]:
-        return 0.0
-    age = model._plans.age(int(x[AT["plan"]]), x[AT["day"]], x[AT["plan_days"]]) + ahead
-    silent = (x[AT["recency"]] + ahead) / model.steps.horizon
-    family = int(x[AT["family"]])
-    place = model._plans.place(family, age / model.steps.length, x[AT["visits"]], silent)
-    return model._plans.effect(place)
+    """Return what the learner would add, were it to meet the customer so many days later."""
+    later = x.copy()
+    later[:, AT["recency"]] += ahead
+    later[:, AT["day"]] += ahead
+    later[:, AT["plan_days"]] += ahead * (x[:, AT["plan_days"]] > 0)
+    again = ChurnModel.load(model.dump())  # which takes note of plans
+    (place,) = again.groundwork.plans.places(later, model.steps)
+    return effect(again._cells.meet(place)) if place else 0.0
 
 
 # -- the heuristic
@@ -150,12 +142,12 @@ def test_a_cold_model_serves_the_fitted_heuristic() -> None:
     found, *_ = examples(30, 2)
     scorer, steps = model.scorer(), model.steps
     assert not scorer.warm
-    level, slope = model._heuristic.level, model._heuristic.slope
+    level, slope = model.groundwork.heuristic.level, model.groundwork.heuristic.slope
     for x, p in zip(found, scorer.predict(found), strict=True):
         stays = 1.0
         for k in range(steps.count):
-            derived = moving(ONE, facts_of(x), steps, k * steps.length, steps.length)
-            stays *= sigmoid(level + slope * derived[INPUTS.index("silence_prior") - 5])
+            derived = moving(facts_of(x[None]), steps, k * steps.length, steps.length)
+            stays *= sigmoid(level + slope * derived[INPUTS.index("silence_prior") - 5][0])
         assert p == pytest.approx(min(max(stays, 1e-4), 1 - 1e-4), abs=1e-9)
     again = ChurnModel.load(json.loads(json.dumps(model.dump())))
     assert (again.scorer().predict(found) == scorer.predict(found)).all()
@@ -188,22 +180,48 @@ def test_prospects_make_no_season() -> None:
 # -- the learner and River
 
 
-def test_learns_what_rivers_own_logistic_learns() -> None:
-    scaler, ours = Scaler(INPUTS), Logistic(INPUTS)
-    river_scaler = preprocessing.StandardScaler()
+def test_learns_what_rivers_own_logistic_learns_on_inputs_scaled_as_rivers() -> None:
+    ours, river_scaler = Logistic(INPUTS), preprocessing.StandardScaler()
     theirs = linear_model.LogisticRegression(optim.SGD(3e-4), intercept_lr=3e-4)
-    for x, silent, _ in zip(*examples(400, planned=False), strict=True):
-        values = inputs(facts_of(x), Steps.of(28.0))
-        named = dict(zip(INPUTS, values, strict=True))
+    x, silent, _ = examples(400, planned=False)
+    values = inputs(facts_of(x), Steps.of(28.0))
+    scaled = [dict(zip(INPUTS, row, strict=True)) for row in Scaler(INPUTS).learn(values).values]
+    for row, one, y in zip(values.tolist(), scaled, silent.tolist(), strict=True):
+        named = dict(zip(INPUTS, row, strict=True))
         river_scaler.learn_one(named)
-        scaled = scaler.learn(values)
-        assert scaled == pytest.approx(river_scaler.transform_one(named), abs=8.0)
-        ours.learn(scaled, int(silent), 0.0, pace=1.0)
+        expected = {name: min(z, 8.0) for name, z in river_scaler.transform_one(named).items()}
+        assert one == pytest.approx(expected, rel=1e-9, abs=1e-9)
+        ours.learn(one, y, 0.0, pace=1.0)
         theirs.optimizer.lr.learning_rate = ours._rate.learning_rate
         theirs.intercept_lr.learning_rate = ours._level_rate.learning_rate
-        theirs.learn_one(scaled, bool(silent))
-    assert ours.log_odds(scaled) == pytest.approx(theirs._raw_dot_one(scaled), abs=1e-9)
+        theirs.learn_one(one, bool(y))
+    assert ours.log_odds(one) == pytest.approx(theirs._raw_dot_one(one), abs=1e-9)
     assert theirs.intercept != 0.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 120), max_size=6), st.integers(0, 2**16))
+def test_many_labels_at_once_teach_what_they_do_one_by_one(cuts: list[int], seed: int) -> None:
+    """To the bit, so what a model learns does not depend on how its labels came in."""
+    x, silent, closed = examples(120, seed)
+    together, apart = ChurnModel(14.0), ChurnModel(14.0)
+    learn(together, (x, silent, closed))
+    for some in np.split(np.arange(120), sorted(cuts)):
+        learn(apart, (x[some], silent[some], closed[some]))
+    assert json.dumps(apart.dump()) == json.dumps(together.dump())
+
+
+def test_models_side_by_side_learn_what_they_do_alone() -> None:
+    data, other = examples(400), replace(CHAMPION, seasons=False, cells=20.0)
+    champion = ChurnModel(28.0)
+    challenger = ChurnModel(28.0, other, champion)
+    labels = champion.groundwork.take(data[0], *(each.tolist() for each in data[1:]), [0] * 400)
+    champion.learn(labels)
+    challenger.learn(labels)
+    for model, chosen in ((champion, CHAMPION), (challenger, other)):
+        alone = ChurnModel(28.0, chosen)
+        learn(alone, data)
+        assert model.dump() == alone.dump()
 
 
 def test_an_offset_is_learned_around_and_not_taken_in() -> None:
@@ -236,11 +254,11 @@ def test_rates_fit_base_and_balance(pace: float, rare: int, rate: float) -> None
 @given(st.sampled_from([7.0, 28.0, 91.0, 182.0]), st.floats(-3, 3), st.integers(0, 2**16))
 def test_scorer_equals_the_learner(horizon: float, lean: float, seed: int) -> None:
     model = trained(400, seed, lean, horizon)
-    model._loss, model._prior_loss = 0.0, 1.0  # warm
+    model._loss, model.groundwork.loss = 0.0, 1.0  # warm
     x = customers(20, seed + 7)
-    expected = [by_hand(model, one) for one in x]
+    expected = [by_hand(model, one[None]) for one in x]
     assert model.scorer().predict(x) == pytest.approx(expected, abs=1e-9)
-    closed = [by_hand(model, one, closure=True) for one in x]
+    closed = [by_hand(model, one[None], closure=True) for one in x]
     assert model.scorer().predict_closed(x) == pytest.approx(closed, abs=1e-9)
 
 
@@ -381,33 +399,32 @@ def test_a_state_of_another_kind_is_refused(change: dict[str, Any]) -> None:
 
 def test_an_untrained_model_serves_the_heuristic() -> None:
     x = customers(10)
-    expected = [sigmoid(prior(ONE, facts_of(one), Steps.of(28.0))) for one in x]
+    expected = [sigmoid(odds) for odds in prior(facts_of(x), Steps.of(28.0))]
     assert ChurnModel().scorer().predict(x) == pytest.approx(expected)
 
 
 def test_the_heuristic_by_hand() -> None:
-    facts = Facts(5.0, 2.0, 15.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    facts = Facts(*np.array([5.0, 2.0, 15.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])[:, None])
     alive = 1 / (1 + (29 / 24) ** 1.5 / 3)
     silent = 1 - alive * (1 - (29 / 57) ** 1.5)
-    assert prior(ONE, facts, Steps.of(28.0)) == pytest.approx(np.log(silent / (1 - silent)))
+    assert prior(facts, Steps.of(28.0)) == pytest.approx([np.log(silent / (1 - silent))])
 
 
 def test_a_steps_inputs_are_those_of_its_own_length_and_start() -> None:
-    facts = Facts(5.0, 2.0, 15.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
-    found = moving(ONE, facts, Steps.of(28.0), ahead=7.0, length=7.0)
+    facts = Facts(*np.array([5.0, 2.0, 15.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0])[:, None])
+    found = moving(facts, Steps.of(28.0), ahead=7.0, length=7.0)
     alive = 1 / (1 + (36 / 24) ** 1.5 / 3)
     silent = 1 - alive * (1 - (36 / 43) ** 1.5)
     weight, fades = 1.5 * np.log(36 / 24), [np.log1p(2 ** (-7 / half)) for half in (7, 30, 90)]
     expected = [np.log(13), np.log(23), np.log1p(12 / (24 / 2)), weight]
-    assert found == pytest.approx([*expected, np.log(silent / (1 - silent)), *fades])
+    assert np.ravel(found) == pytest.approx([*expected, np.log(silent / (1 - silent)), *fades])
 
 
 def test_the_heuristic_stays_while_it_is_better() -> None:
     model, rng = ChurnModel(), np.random.default_rng(7)
-    place = INPUTS.index("silence_prior")
-    for x in customers(1000, planned=False):
-        p = sigmoid(inputs(facts_of(x), model.steps)[place])
-        model.learn(x, int(rng.random() < p))
+    x = customers(1000, planned=False)
+    odds = inputs(facts_of(x), model.steps)[:, INPUTS.index("silence_prior")]
+    teach(model, x, rng.random(1000) < 1.0 / (1.0 + np.exp(-odds)))
     assert not model.warm
 
 

@@ -27,6 +27,7 @@ from tests.unit.domain.histories import (
     usage,
 )
 from tests.unit.domain.leaving import POLICY
+from tests.unit.domain.teaching import teach
 from tests.unit.domain.test_churn import customers, trained
 
 FAILED, COMPLAINED = FEATURES.index("payments_failed"), FEATURES.index("complained")
@@ -44,10 +45,7 @@ def two_ways(n: int = 4_000, seed: int = 3) -> tuple[Floats, list[int], list[int
 
 
 def learned(x: Floats, closed: list[int], forced: list[int]) -> ChurnModel:
-    model = ChurnModel()
-    for n, row in enumerate(x):
-        model.learn(row, n % 2, closed[n], forced[n])
-    return model
+    return teach(ChurnModel(), x, np.arange(len(x)) % 2, closed, forced)
 
 
 def test_each_way_is_told_by_its_own_cause() -> None:
@@ -105,11 +103,10 @@ def test_learning_goes_on_from_a_dump_to_the_bit(cut: int) -> None:
     x, closed, forced = two_ways()
     forced[:500] = [0] * 500
     closed = [max(one) for one in zip(closed, forced, strict=True)]
-    whole, again = learned(x, closed, forced), ChurnModel()
-    for n, row in enumerate(x):
-        if n == cut:
-            again = ChurnModel.load(json.loads(json.dumps(again.dump())))
-        again.learn(row, n % 2, closed[n], forced[n])
+    whole, silent = learned(x, closed, forced), np.arange(len(x)) % 2
+    first = learned(x[:cut], closed[:cut], forced[:cut])
+    again = ChurnModel.load(json.loads(json.dumps(first.dump())))
+    teach(again, x[cut:], silent[cut:], closed[cut:], forced[cut:])
     assert again.dump() == whole.dump()
 
 
@@ -214,5 +211,5 @@ def test_the_trainers_learner_tells_both_ways_apart() -> None:
         )
         learner.take(n, Training(Watermark(0, n), [example]))
     for model in (learner.model, learner.challenger):
-        assert model._closure.logistic.positives == 10
-        assert model._forced.logistic.positives == 9
+        assert model.groundwork.closure.logistic.positives == 10
+        assert model.groundwork.forced.logistic.positives == 9

@@ -10,6 +10,7 @@ from shared.domain.features import FEATURES
 from shared.domain.hazard import INPUTS
 from shared.domain.reasons import explain
 from tests.unit.domain.histories import scorer
+from tests.unit.domain.teaching import teach
 
 FACTS = {
     "recency": 9.0,
@@ -66,7 +67,7 @@ def test_calendars_have_words() -> None:
         for one, often in ((x, 0.9), (other, 0.1)):
             one[FEATURES.index("day")] = 20_000.0 + day
             one[FEATURES.index("recency")] = rng.uniform(0, 90)
-            model.learn(one, int(rng.random() < often))
+            teach(model, one[None], [rng.random() < often])
     texts = {one.feature: one.text for one in explain(model.scorer(), x[None])[0]}
     assert texts["plan_calendar"] == "what is usual now on this plan, after 49 days"
     parts = dict(zip(REASONS, model.scorer().contributions(x[None])[0], strict=True))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from shared.domain.logistic import Linear, Scaler
+from shared.domain.logistic import Linear, Scaler, Standardised
 from shared.domain.recursive import _AT_FIRST, _FREE, _LOOSE, _TIGHT, _USUAL, Recursive
 
 NAMES = ("odds", "other", "constant")
@@ -27,33 +27,34 @@ def labels(n: int, level: float, seed: int = 1) -> tuple[np.ndarray, np.ndarray]
 
 def scaler_of(x: np.ndarray) -> Scaler:
     scaler = Scaler(NAMES)
-    for row in x.tolist():
-        scaler.learn(row)
+    scaler.learn(x)
     return scaler
 
 
-def scaled(scaler: Scaler, x: np.ndarray) -> list[dict[str, float]]:
-    spread = scaler.spreads()
-    z = (x - scaler.means()) / np.where(spread, spread, np.inf)
-    return [dict(zip(NAMES, row, strict=True)) for row in z.tolist()]
+def design(model: Recursive, scaler: Scaler, x: np.ndarray) -> np.ndarray:
+    """Return what a model learns from (n, 4), by the moments of a scaler as it is."""
+    mean, spread = (np.broadcast_to(each, x.shape) for each in scaler.moments())
+    z = np.where(spread, (x - mean) / np.where(spread, spread, 1.0), 0.0)
+    return model.of(Standardised(z, mean, spread))
 
 
 def learn(
     model: Recursive, x: np.ndarray, label: int, pace: float = 1.0, offset: float = 0.0
 ) -> None:
-    model.learn(x, label, float(1.0 / (1.0 + np.exp(-model.log_odds(x) - offset))), pace)
+    p = float(1.0 / (1.0 + np.exp(-model.log_odds(x) - offset)))
+    model.learn(x, np.outer(x, x), label, p, *model.kept(np.array([pace])))
 
 
 def taught(
     model: Recursive, scaler: Scaler, x: np.ndarray, y: np.ndarray, pace: float = 1.0
 ) -> Recursive:
-    for row, label in zip(scaled(scaler, x), y.tolist(), strict=True):
-        learn(model, model.of(row, scaler), label, pace)
+    for row, label in zip(design(model, scaler, x), y.tolist(), strict=True):
+        learn(model, row, label, pace)
     return model
 
 
 def odds_of(model: Recursive, scaler: Scaler, row: np.ndarray) -> float:
-    return model.log_odds(model.of(scaled(scaler, row[None])[0], scaler))
+    return model.log_odds(design(model, scaler, row[None])[0])
 
 
 @pytest.mark.parametrize("half_life", [FOREVER, 400.0])
@@ -61,7 +62,6 @@ def test_it_is_at_the_optimum_of_what_is_remembered(half_life: float) -> None:
     x, y = labels(4000, 0.3)
     scaler = scaler_of(x)
     model = taught(Recursive(NAMES, 0, half_life, half_life), scaler, x, y)
-    design = np.array([model.of(row, scaler) for row in scaled(scaler, x)])
     age = np.arange(len(y))[::-1]
     worth = 0.5 ** (age / half_life)
     at_first = _AT_FIRST * 0.5 ** (len(y) / half_life)
@@ -69,7 +69,7 @@ def test_it_is_at_the_optimum_of_what_is_remembered(half_life: float) -> None:
     precision = np.array([_LOOSE, _TIGHT, _TIGHT, _FREE]) + at_first * np.array([1, 1, 1, 0])
 
     def loss(w: np.ndarray) -> float:
-        odds = design @ w
+        odds = design(model, scaler, x) @ w
         fit = worth @ (np.logaddexp(0.0, odds) - odds * y)
         return float(fit + 0.5 * precision @ (w - prior) ** 2)
 
@@ -102,8 +102,8 @@ def test_an_offset_is_learned_around() -> None:
     scaler = scaler_of(x)
     plain, helped = (Recursive(NAMES, 0, FOREVER, FOREVER) for _ in range(2))
     taught(plain, scaler, x, y)
-    for row, label in zip(scaled(scaler, x), y.tolist(), strict=True):
-        learn(helped, helped.of(row, scaler), label, offset=1.5)
+    for row, label in zip(design(helped, scaler, x), y.tolist(), strict=True):
+        learn(helped, row, label, offset=1.5)
     assert plain._weights[-1] - helped._weights[-1] == pytest.approx(1.5, abs=0.05)
 
 
@@ -139,15 +139,15 @@ def test_what_is_usual_is_the_average_of_what_was_known() -> None:
     x, y = labels(900, 0.0)
     scaler, pace = scaler_of(x), 400.0
     model, known = Recursive(NAMES, 0, 1.0, 0.2), []
-    for row, label in zip(scaled(scaler, x), y.tolist(), strict=True):
-        learn(model, model.of(row, scaler), label, pace)
-        known.append(model._weights)
+    for row, label in zip(design(model, scaler, x), y.tolist(), strict=True):
+        learn(model, row, label, pace)
+        known.append(model._weights.copy())
     worth = 0.5 ** (np.arange(len(known))[::-1] / (_USUAL * pace))
     expected = np.average(known, axis=0, weights=worth)
-    found = model.usual(scaler)
+    found, (mean, spread) = model.usual(scaler), scaler.moments()
     assert found.weight[1] == pytest.approx(expected[1])
-    assert found.weight[0] == pytest.approx(expected[0] * scaler.spreads()[0])
-    assert found.intercept == pytest.approx(expected[-1] + expected[0] * scaler.means()[0])
+    assert found.weight[0] == pytest.approx(expected[0] * spread[0])
+    assert found.intercept == pytest.approx(expected[-1] + expected[0] * mean[0])
     assert found.weight[1] != pytest.approx(model.linear(scaler).weight[1], rel=1e-3)
 
 
@@ -175,7 +175,7 @@ def test_learning_goes_on_to_the_bit_after_a_restore() -> None:
 def test_what_another_regression_knew_is_believed_at_first() -> None:
     x, _ = labels(500, 0.0)
     scaler = scaler_of(x)
-    former = Linear(scaler.means(), scaler.spreads(), np.array([0.6, -1.2, 0.0]), -0.4)
+    former = Linear(*scaler.moments(), np.array([0.6, -1.2, 0.0]), -0.4)
     model = Recursive(NAMES, 0, 1.0, 1.0)
     model.take_over(former)
     expected = former.intercept + former.share(0, x[:, 0]) + former.share(1, x[:, 1])

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from shared.domain.churn import ChurnModel, ModelStateError
 from shared.domain.churn_scorer import REASONS
 from shared.domain.features import FEATURES
-from shared.domain.hazard import MANY, ONE
 from shared.domain.reasons import explain
 from shared.domain.signals import NO_SIGNALS, SIGNALS, Effects, Signalled, Signs, present, signals
 from shared.domain.signs import SIGNS, rating_code
+from tests.unit.domain.teaching import teach
 from tests.unit.domain.test_churn import customers, examples
 
 Floats = NDArray[np.float64]
@@ -22,7 +22,8 @@ FIRST = FEATURES.index(SIGNS[0])
 
 def derived(ahead: float = 0.0, **signs: float) -> dict[str, float]:
     """Return the signals that are not 0."""
-    values = signals(ONE, Signs(**dict.fromkeys(SIGNS, 0.0) | signs), ahead, WEEK)
+    one = {name: np.array([value]) for name, value in (dict.fromkeys(SIGNS, 0.0) | signs).items()}
+    values = np.ravel(signals(Signs(**one), ahead, WEEK)).tolist()
     return {name: value for name, value in zip(SIGNALS, values, strict=True) if value}
 
 
@@ -39,9 +40,7 @@ def signed(n: int = 600, seed: int = 5, share: float = 0.5) -> Floats:
 
 def learn(model: ChurnModel, x: Floats, seed: int = 5) -> ChurnModel:
     _, silent, closed = examples(len(x), seed)
-    for row, quiet, gone in zip(x, silent.tolist(), closed.tolist(), strict=True):
-        model.learn(row, quiet, gone)
-    return model
+    return teach(model, x, silent, closed)
 
 
 # -- what is derived
@@ -83,15 +82,14 @@ def test_a_notice_ends_in_the_step_in_which_it_ends(ahead: float, name: str) -> 
     assert derived(ahead, notice=1.0, ends=13.0) == {name: 1.0}
 
 
-def test_many_are_derived_as_one_is() -> None:
+def test_those_who_have_any_are_found() -> None:
     x = signed(200)
-    found = Signalled.of(x, WEEK)
-    assert found.which.tolist() == np.flatnonzero(x[:, FIRST:].any(axis=1)).tolist()
-    together = np.stack(signals(MANY, found.signs, 0.0, WEEK), axis=1)
-    for row, values in zip(x[found.which].tolist(), together, strict=True):
-        one = dict(present(row, WEEK))
-        assert [one.get(j, 0.0) for j in range(len(SIGNALS))] == pytest.approx(values.tolist())
-    assert present(customers(1)[0].tolist(), WEEK) == []
+    who = x[:, FIRST:].any(axis=1)
+    assert Signalled.of(x, WEEK).which.tolist() == np.flatnonzero(who).tolist()
+    for row, found in zip(x, present(x, WEEK), strict=True):
+        signs = dict(zip(SIGNS, row[FIRST:].tolist(), strict=True))
+        assert {SIGNALS[j]: value for j, value in found} == derived(**signs)
+    assert present(customers(1), WEEK) == [[]]
 
 
 # -- what is learned
@@ -129,7 +127,7 @@ def test_signs_that_nobody_has_change_nothing() -> None:
         plain = getattr(without.scorer(), score)(x[:, :FIRST])
         assert plain.tobytes() == getattr(zero.scorer(), score)(x).tobytes()
     assert zero.scorer().silence_signals == zero.scorer().closure.signals == NO_SIGNALS
-    assert zero._closure.effects.level == 0.0
+    assert zero.groundwork.closure.effects.level == 0.0
 
 
 def test_customers_without_signs_are_scored_as_if_alone() -> None:
@@ -146,11 +144,10 @@ def test_the_scorer_says_of_the_first_step_what_the_learner_does() -> None:
     plain[:, FIRST:] = 0.0
     without = (model.scorer().predict(plain), model.scorer().predict_closed(plain))
     assert model.warm
-    for n, x in enumerate(asked.tolist()):
-        found = present(x, WEEK)
+    for n, found in enumerate(present(asked, WEEK)):
         for p, base, effects in (
-            (said[n], without[0][n], model._silence_signals),
-            (closing[n], without[1][n], model._closure.effects),
+            (said[n], without[0][n], model._signals),
+            (closing[n], without[1][n], model.groundwork.closure.effects),
         ):
             odds = np.log(base / (1 - base)) + effects.log_odds(found)
             assert p == pytest.approx(np.clip(1 / (1 + np.exp(-odds)), 1e-4, 1 - 1e-4), abs=1e-9)
@@ -158,13 +155,12 @@ def test_the_scorer_says_of_the_first_step_what_the_learner_does() -> None:
 
 def test_of_later_steps_a_passing_sign_says_less() -> None:
     """And who has none is by then more like the average customer, who has some."""
-    model = ChurnModel()
-    rng = np.random.default_rng(1)
-    for x in customers(4_000, planned=False):
-        x[FEATURES.index("payments_failed")] = rng.random() < 0.2
-        gone = rng.random() < (0.3 if x[FEATURES.index("payments_failed")] else 0.01)
-        model.learn(x, int(rng.random() < 0.5), int(gone))
-    learned = model._closure.effects.learned()
+    x, rng = customers(4_000, planned=False), np.random.default_rng(1)
+    failed = rng.random(4_000) < 0.2
+    x[:, FEATURES.index("payments_failed")] = failed
+    gone = rng.random(4_000) < np.where(failed, 0.3, 0.01)
+    model = teach(ChurnModel(), x, rng.random(4_000) < 0.5, gone)
+    learned = model.groundwork.closure.effects.learned()
     assert learned.average > 2.0
     asked = customers(2, planned=False)
     asked[1, FEATURES.index("payments_failed")] = 1
@@ -185,12 +181,9 @@ def test_learning_goes_on_from_a_dump_to_the_bit() -> None:
     x = signed(700)
     whole = learn(ChurnModel(), x)
     _, silent, closed = examples(700)
-    again = ChurnModel()
-    for n, row in enumerate(x):
-        if n == 350:
-            again = ChurnModel.load(json.loads(json.dumps(again.dump())))
-        again.learn(row, int(silent[n]), int(closed[n]))
-    assert again.dump() == whole.dump()
+    first = teach(ChurnModel(), x[:350], silent[:350], closed[:350])
+    again = ChurnModel.load(json.loads(json.dumps(first.dump())))
+    assert teach(again, x[350:], silent[350:], closed[350:]).dump() == whole.dump()
 
 
 def test_a_model_from_before_there_were_signs_is_extended() -> None:
@@ -238,12 +231,11 @@ def test_other_features_are_refused(features: list[str] | None) -> None:
     ],
 )
 def test_each_signal_has_words(signs: dict[str, float], text: str) -> None:
-    model, rng = ChurnModel(), np.random.default_rng(4)
-    for x in customers(800, planned=False):
-        sick = rng.random() < 0.5
-        for name, value in signs.items():
-            x[FEATURES.index(name)] = value if sick else 0.0
-        model.learn(x, int(rng.random() < (0.95 if sick else 0.05)))
+    x, rng = customers(800, planned=False), np.random.default_rng(4)
+    sick = rng.random(800) < 0.5
+    for name, value in signs.items():
+        x[:, FEATURES.index(name)] = value * sick
+    model = teach(ChurnModel(), x, rng.random(800) < np.where(sick, 0.95, 0.05))
     asked = customers(1, planned=False)
     for name, value in signs.items():
         asked[0, FEATURES.index(name)] = value

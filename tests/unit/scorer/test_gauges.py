@@ -217,10 +217,10 @@ def test_the_trainer_shows_its_model() -> None:
 
 def test_a_model_that_is_worse_than_the_heuristic_is_not_warm() -> None:
     learner = trained(200, T0)
-    learner.model._loss = learner.model._prior_loss + 1
+    learner.model._loss = learner.model.groundwork.loss + 1
     refresh([], learner)
     assert shown("tenure_model_warm") == 0
-    learner.model._loss = learner.model._prior_loss - 1
+    learner.model._loss = learner.model.groundwork.loss - 1
     refresh([], learner)
     assert shown("tenure_model_warm") == 1
 
