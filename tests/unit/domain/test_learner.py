@@ -182,6 +182,34 @@ def test_a_challenger_that_is_better_takes_the_place_and_the_former_champion_lea
     assert [one.version for one in learner.promotions] == [2, 6]
 
 
+def test_each_learns_spend_by_what_it_said_itself_also_where_they_change_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(learner_module, "_STEP", 100)  # all of them at once
+    learner = Learner(HORIZON)
+    learner.version = 1  # what said all of them
+    champion, challenger = learner.model, learner.challenger
+    days = [
+        replace(
+            example(0, n, (n + 1) * DAY_MS),
+            predicted=0.3,
+            challenger=0.6,
+            silent=True,
+            model=1,
+            spend=5.0 + n,
+        )
+        for n in range(12)
+    ]
+    learner.take(0, Training(Watermark(0, 13 * DAY_MS), days))
+    assert [one.at for one in learner.promotions] == [4 * DAY_MS]
+    assert learner.model is challenger
+    features, spent = np.array([one.features for one in days]), [one.spend for one in days]
+    for model, said in ((champion, 0.3), (challenger, 0.6)):
+        alone = ChurnModel(HORIZON)
+        alone.learn_spend(features, np.full(12, said), spent)
+        assert model.dump()["spend_level"] == alone.dump()["spend_level"]
+
+
 def test_a_snapshot_without_a_challenger_gives_it_what_the_champion_knows() -> None:
     learner = Learner(HORIZON)
     days = [example(0, n, n * DAY_MS) for n in range(1, 40)]
