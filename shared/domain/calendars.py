@@ -46,7 +46,8 @@ _LEVELS: Final = (
 #: Those that families share.
 _GENERAL: Final = [level for level, (of_family, *_) in enumerate(_LEVELS) if not of_family]
 #: A cell's key is its level's first one, and so much for each (family, age, visits, recency).
-_LEVEL: Final = (_FAMILIES + 1) * _A * _N * _R
+_SHAPE: Final = (_FAMILIES + 1, _A, _N, _R)
+_LEVEL: Final = math.prod(_SHAPE)
 _FIRST_KEYS: Final = np.arange(len(_LEVELS)) * _LEVEL
 _STRIDES: Final = np.array([_A * _N * _R, _N * _R, _R, 1])[:, None] * np.array(_LEVELS).T
 
@@ -222,12 +223,14 @@ class Cells:
         """Return a frozen copy that is looked up by many at once."""
         families, began = plans.codes()
         effects = np.zeros((len(families) + 1, _A, _N, _R))
-        for key in sorted(self._cells):
-            level, family, where = _unpack(key)
-            if level in _GENERAL:
-                effects[(slice(None), *where)] += self._cells[key][0]
-            else:
-                effects[(family, *where)] += self._cells[key][0]
+        keys = np.fromiter(self._cells, np.int64, len(self._cells))
+        added = np.fromiter((cell[0] for cell in self._cells.values()), np.float64, len(keys))
+        levels, places = np.divmod(keys, _LEVEL)
+        for level, told in enumerate(_LEVELS):
+            some = levels == level
+            part = np.zeros(np.where(told, effects.shape, 1))
+            part[np.unravel_index(places[some], _SHAPE)] = added[some]
+            effects += part
         return PlanTable(_sorted_map(families), _sorted_map(began), effects)
 
     def dump(self) -> dict[str, Any]:
@@ -289,19 +292,8 @@ def _drop_stale(kept: dict[int, tuple[Any, float]], day: float) -> tuple[Any, fl
 
 def _is_of(family: int, key: int) -> bool:
     """Tell whether a cell is a family's own."""
-    level, found, _ = _unpack(key)
-    return _LEVELS[level][0] and found == family
-
-
-def _unpack(key: int) -> tuple[int, int, tuple[Any, ...]]:
-    """Return level, family, and the place's index into (ages, visits, recencies)."""
-    level, key = divmod(key, _LEVEL)
-    key, recency = divmod(key, _R)
-    key, visits = divmod(key, _N)
-    family, age = divmod(key, _A)
-    used = _LEVELS[level][1:]
-    where = zip(used, (age, visits, recency), strict=True)
-    return level, family, tuple(at if told else slice(None) for told, at in where)
+    level, place = divmod(key, _LEVEL)
+    return level not in _GENERAL and place // (_A * _N * _R) == family
 
 
 def _sorted_map(found: Mapping[int, float]) -> tuple[Ints, NDArray[Any]]:
