@@ -177,6 +177,7 @@ class Plans:
 
 #: Effect in log odds, and the information that it rests on.
 Cell = list[float]
+_NOTHING: Final[Cell] = [0.0, 0.0]
 
 
 class Cells:
@@ -192,6 +193,9 @@ class Cells:
     def __init__(self, prior: float) -> None:
         self._prior = prior
         self._cells: OrderedDict[int, Cell] = OrderedDict()  # in the order they were last met
+        # What the last table was made of, by level, and the cells that may differ from it since.
+        self._parts: list[Floats] = []
+        self._changed: dict[int, Cell] = {}
 
     def meet(self, place: Place) -> list[Cell]:
         """Return the cells of a place; those that it is the first to meet know nothing."""
@@ -205,13 +209,15 @@ class Cells:
             else:
                 cells.move_to_end(key)
             found.append(cell)
+        self._changed.update(zip(place.keys, found, strict=True))
         while len(cells) > _CELLS:
-            cells.popitem(last=False)
+            self._changed[cells.popitem(last=False)[0]] = _NOTHING
         return found
 
     def _forget(self, family: int) -> None:
         for key in [key for key in self._cells if _is_of(family, key)]:
             del self._cells[key]
+            self._changed[key] = _NOTHING
 
     def learn(self, cells: list[Cell], gradient: float, information: float) -> None:
         """Move what `meet` returned; gradient p - y, information p (1 - p)."""
@@ -222,15 +228,19 @@ class Cells:
     def table(self, plans: Plans) -> PlanTable:
         """Return a frozen copy that is looked up by many at once."""
         families, began = plans.codes()
-        effects = np.zeros((len(families) + 1, _A, _N, _R))
-        keys = np.fromiter(self._cells, np.int64, len(self._cells))
-        added = np.fromiter((cell[0] for cell in self._cells.values()), np.float64, len(keys))
+        shape = (len(families) + 1, _A, _N, _R)
+        if not self._parts or len(self._parts[-1]) != len(families) + 1:
+            self._parts = [np.zeros(np.where(told, shape, 1)) for told in _LEVELS]
+            self._changed = dict(self._cells)
+        keys = np.fromiter(self._changed, np.int64, len(self._changed))
+        added = np.array([cell[0] for cell in self._changed.values()])
         levels, places = np.divmod(keys, _LEVEL)
-        for level, told in enumerate(_LEVELS):
+        effects = np.zeros(shape)
+        for level, part in enumerate(self._parts):
             some = levels == level
-            part = np.zeros(np.where(told, effects.shape, 1))
             part[np.unravel_index(places[some], _SHAPE)] = added[some]
             effects += part
+        self._changed.clear()
         return PlanTable(_sorted_map(families), _sorted_map(began), effects)
 
     def dump(self) -> dict[str, Any]:
@@ -240,6 +250,7 @@ class Cells:
     def restore(self, state: dict[str, Any]) -> None:
         """Put back what `dump` returned."""
         self._cells = OrderedDict((key, [effect, seen]) for key, effect, seen in state["cells"])
+        self._parts = []
 
 
 def effect(cells: list[Cell]) -> float:

@@ -152,3 +152,16 @@ def test_cells_that_were_learned_least_recently_go_first() -> None:
     keys = {key for key, *_ in known}
     assert keys > {*met.place(1, 1, 1.0, 150.0).keys}
     assert not keys > {*met.place(1, 1, 1.0, 1.0).keys}
+
+
+@given(labels)
+def test_a_table_is_that_of_all_cells_whenever_the_last_one_was_made(
+    found: list[tuple[int, int, int, float]],
+) -> None:
+    met, day = calendar(), 0.0
+    for plan, family, days, gradient in found:
+        day += days
+        met.label(plan, family, day, gradient)
+        afresh = restored(met.dump(), day)
+        expected = afresh.cells.table(afresh.plans)
+        assert met.cells.table(met.plans).effects.tobytes() == expected.effects.tobytes()
