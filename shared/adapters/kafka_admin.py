@@ -92,13 +92,16 @@ class Report:
 def declare(topic: Topic, settings: Settings, events_partitions: int) -> Declared:
     """Return a topic of `shared.topics` with the deployment's prefix, counts and durability."""
     replicas = settings.replication_factor
-    durable = {"min.insync.replicas": str(min(DURABLE_REPLICAS, replicas))}
     return Declared(
         settings.topic(topic.name),
         topic.partitions or events_partitions,
         replicas,
-        durable | topic.config,
+        _durable(replicas) | topic.config,
     )
+
+
+def _durable(replicas: int) -> dict[str, str]:
+    return {"min.insync.replicas": str(min(DURABLE_REPLICAS, replicas))}
 
 
 def differences(declared: Declared, found: Found | None) -> Iterator[Difference]:
@@ -110,7 +113,8 @@ def differences(declared: Declared, found: Found | None) -> Iterator[Difference]
         yield _partitions_differ(declared, found)
     if found.replication_factor < declared.replication_factor:
         yield _too_few_replicas(declared, found)
-    for key, wanted in declared.config.items():
+    # By the replicas that it has: with more asked for than those, nothing could be written.
+    for key, wanted in (declared.config | _durable(found.replication_factor)).items():
         if (has := found.config.get(key, "unknown")) != wanted:
             remedy = "Run `tenure topics --mend`, which sets it"
             yield Difference(declared.name, key, wanted, has, remedy, mendable=True)
@@ -134,7 +138,7 @@ def _too_few_replicas(declared: Declared, found: Found) -> Difference:
         "replication factor",
         str(declared.replication_factor),
         str(found.replication_factor),
-        "Add replicas with Kafka's kafka-reassign-partitions.sh, "
+        "Add replicas with Kafka's kafka-reassign-partitions.sh and run `tenure topics --mend`, "
         "or set TENURE_REPLICATION_FACTOR to what the topic has",
     )
 

@@ -9,7 +9,14 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from shared.adapters.embedded_kafka import EmbeddedKafka
-from shared.adapters.kafka_admin import Report, TopicsError, declare, topic_admin
+from shared.adapters.kafka_admin import (
+    Found,
+    Report,
+    TopicsError,
+    declare,
+    differences,
+    topic_admin,
+)
 from shared.settings import Settings, load_settings
 from shared.topics import CUSTOMER_EVENTS, TOPICS
 
@@ -141,6 +148,28 @@ def test_a_replicated_topic_asks_for_two_in_sync(settings: Settings) -> None:
     three = settings.model_copy(update={"replication_factor": 3})
     assert declare(CUSTOMER_EVENTS, three, 4).config["min.insync.replicas"] == "2"
     assert declare(CUSTOMER_EVENTS, settings, 4).config["min.insync.replicas"] == "1"
+
+
+def test_a_topic_with_fewer_replicas_than_wanted_stays_writable(settings: Settings) -> None:
+    """Mended to two in sync, a topic of one replica would take no record any more."""
+    ensure(settings)
+    three = settings.model_copy(update={"replication_factor": 3})
+    with topic_admin(three) as admin:
+        left = admin.mend().differences
+    assert [each.what for each in left] == ["replication factor"] * len(TOPICS)
+    client = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    assert _value(client, settings.topic("customer-events"), "min.insync.replicas") == "1"
+    client.close()
+
+
+@pytest.mark.parametrize(("replicas", "in_sync"), [(1, "1"), (3, "2")])
+def test_durability_is_that_of_the_replicas_a_topic_has(
+    settings: Settings, replicas: int, in_sync: str
+) -> None:
+    """A shell that does not know the replication factor takes none away, either."""
+    declared = declare(CUSTOMER_EVENTS, settings, 3)
+    found = Found(3, replicas, declared.config | {"min.insync.replicas": in_sync})
+    assert list(differences(declared, found)) == []
 
 
 def test_no_broker_is_said_so_in_time(settings: Settings) -> None:
