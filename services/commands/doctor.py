@@ -1,6 +1,7 @@
 """`tenure doctor`: what keeps this deployment from working, each with a remedy."""
 
 import json
+import logging
 from dataclasses import asdict
 from typing import Annotated
 
@@ -23,6 +24,8 @@ def doctor(
     """
     from services.doctor.service import examine
 
+    # What the client says while it tries is in what was found, in words that help.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     found = examine()
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=2))

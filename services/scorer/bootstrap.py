@@ -118,6 +118,7 @@ async def run(
         app = create_app(settings, scorer)
         health, status = Health(), Status(app, scorer, trainer, settings)
         health.add_check("stream", status.unready)
+        health.add_check("kafka", lambda: status.outage)
         pages = {"/status": status.page}
         await stack.enter_async_context(
             health_server(
@@ -128,7 +129,8 @@ async def run(
                 registry=metrics.of("scorer"),
             )
         )
-        for forever in (scorer.tick_forever(), trainer.run(), status.watch_forever(fail)):
+        watches = status.watch_forever(fail), status.knock_forever()
+        for forever in (scorer.tick_forever(), trainer.run(), *watches):
             _background(stack, forever, fail)
         app.finalize()
         await _serve(app, fail)

@@ -14,10 +14,13 @@ from services.scorer import gauges
 from services.scorer.service import Scorer
 from services.scorer.trainer import Trainer
 from shared import topics
+from shared.adapters.kafka_connection import KafkaAccessError, try_access
 from shared.domain.errors import TenureError
 from shared.settings import Settings
 
 _REFRESH_S: Final = 2.0
+#: Between two looks whether Kafka answers.
+_KNOCK_S: Final = 5.0
 #: Lag without progress for so long means that the stream hangs: facts about Faust are in
 #: ARCHITECTURE.md.
 _STALLED_S: Final = 60.0
@@ -28,7 +31,14 @@ class StalledError(TenureError):
 
 
 class Status:
-    """Looks at a running scorer from outside."""
+    """Looks at a running scorer from outside.
+
+    Attributes
+    ----------
+    outage
+        Why Kafka cannot be reached now, for readiness; ``None`` when it can.
+
+    """
 
     def __init__(
         self, app: faust.App, scorer: Scorer, trainer: Trainer, settings: Settings
@@ -36,6 +46,8 @@ class Status:
         self._app = app
         self._scorer = scorer
         self._trainer = trainer
+        self._settings = settings
+        self.outage: str | None = None
         self._topic = settings.topic(topics.CUSTOMER_EVENTS.name)
 
     def unready(self) -> str | None:
@@ -65,6 +77,16 @@ class Status:
             self._behind(number, committed.get(TP(self._topic, number)) or 0)
             for number in self._scorer.workers
         )
+
+    async def knock_forever(self) -> None:
+        """Look whether Kafka answers: who has nothing to write would not notice otherwise."""
+        while True:
+            try:
+                await try_access(self._settings)
+                self.outage = None
+            except KafkaAccessError as error:
+                self.outage = str(error)
+            await asyncio.sleep(_KNOCK_S)
 
     async def watch_forever(self, fail: Callable[[BaseException], None]) -> None:
         """Refresh the gauges, and end the process when the stream hangs."""

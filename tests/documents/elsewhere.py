@@ -14,6 +14,12 @@ _COMPOSE: Final = "tests/deploy/test_running.py::test_a_posted_event_reaches_sta
 _SCALED: Final = "tests/deploy/test_running.py::test_scorers_share_the_partitions"
 #: Validated by Kubernetes' own schemas: there is no cluster.
 _MANIFESTS: Final = "tests/deploy/test_kubernetes.py::test_kubernetes_knows_every_field"
+_OWN_KAFKA: Final = (
+    "tests/e2e/test_own_kafka.py::test_no_broker_is_started_and_an_event_goes_through"
+)
+_ALL_AGAIN: Final = (
+    "tests/faults/test_all_again.py::test_events_alone_lead_to_the_same_states_again"
+)
 _SECURE: Final = "tests/integration/test_secure_kafka.py::test_an_event_goes_the_whole_way"
 _EXTRAS: Final = "tests/documents/test_commands.py::test_extras_that_are_named_exist"
 _WORDS: Final = "tests/documents/test_commands.py::test_what_compose_is_asked_for_is_in_its_file"
@@ -63,9 +69,10 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tenure ingest": _COMPOSE,
     "tenure scorer": _COMPOSE,
     "tenure campaigner": _COMPOSE,
-    "tenure ingest & tenure scorer & tenure campaigner &": _COMPOSE,
-    "export TENURE_KAFKA_BOOTSTRAP_SERVERS=kafka-1:9092,kafka-2:9092,kafka-3:9092": _COMPOSE,
-    "export TENURE_REPLICATION_FACTOR=3 TENURE_MODEL_KEY=...": _COMPOSE,
+    'export PATH="$PWD/.venv/bin:$PATH"': _OWN_KAFKA,
+    "export TENURE_KAFKA_BOOTSTRAP_SERVERS=kafka-1:9092,kafka-2:9092,kafka-3:9092": _OWN_KAFKA,
+    "export TENURE_REPLICATION_FACTOR=3 TENURE_PARTITIONS=8": _OWN_KAFKA,
+    "export TENURE_MODEL_KEY=... TENURE_ERASURE_KEY=... TENURE_CONTROL_SALT=...": _OWN_KAFKA,
     "export TENURE_KAFKA_BOOTSTRAP_SERVERS=kafka-1.example:9093": _SECURE,
     "export TENURE_KAFKA_SECURITY_PROTOCOL=SASL_SSL TENURE_KAFKA_SASL_USERNAME=tenure": _SECURE,
     "export TENURE_KAFKA_SASL_PASSWORD=... TENURE_KAFKA_SSL_CA_FILE=/etc/tenure/kafka/ca.crt": (
@@ -74,9 +81,11 @@ ELSEWHERE: Final[dict[str, str]] = {
     "docker compose up --build": _COMPOSE,
     "docker compose --profile load up --build": _COMPOSE,
     "docker compose --profile scale up --build": _SCALED,
+    "docker compose run --rm topics topics --mend": _WORDS,
     "docker compose up -d SERVICE": _WORDS,
     "docker compose ps SERVICE": _WORDS,
     "docker compose stop campaigner": _WORDS,
+    "kafka-topics.sh --bootstrap-server KAFKA --delete --topic customer-state": _ALL_AGAIN,
     "kubectl get pods": _WORDS,
     "kubectl scale": _WORDS,
     "kubectl apply --kustomize deploy/kubernetes": _MANIFESTS,

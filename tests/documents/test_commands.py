@@ -159,3 +159,5 @@ def test_what_compose_is_asked_for_is_in_its_file() -> None:
             assert words[1] in profiles
         elif words[0] in {"ps", "stop"}:
             assert set(words[1:]) <= known
+        elif words[0] == "run":
+            assert words[2] in known
