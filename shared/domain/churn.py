@@ -1,10 +1,10 @@
-"""The churn model, which learns one label at a time; `shared.domain.churn_scorer` scores by it.
+"""The churn model: silence, learned label by label; `shared.domain.churn_scorer` scores by it.
 
-Two outcomes are learned apart, each for one step of the horizon (see `shared.domain.hazard`):
-silence, and an account closed. While silence is learned worse than by the heuristic of
-`shared.domain.hazard`, by measured prequential log loss, the heuristic is what is served. It is
-measured and served as fitted to the labels so far: as it is, it ranks well and is far too sure, so
-that a regression that knows the base rate and nothing else would beat it.
+What is learned is the chance of silence over one step of the horizon (see `shared.domain.hazard`);
+an account closed is learned apart, in `shared.domain.groundwork`. While silence is learned worse
+than by the heuristic of `shared.domain.hazard`, by measured prequential log loss, the heuristic is
+what is served. It is measured and served as fitted to the labels so far: as it is, it ranks well
+and is far too sure, so that a regression that knows the base rate and nothing else would beat it.
 """
 
 from __future__ import annotations
