@@ -13,23 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from river import bandit, proba
-
 from shared.domain.identity import hash64
 from shared.domain.offers import LEAST, Chosen, Good, Learned, Offers, Tally
 
 _RANGE: Final = 2.0**64
-
-
-class _Policy(bandit.ThompsonSampling):
-    """Thompson sampling that begins where counts stand."""
-
-    def __init__(self, tallies: Mapping[str, Tally], good: Good, seed: int) -> None:
-        super().__init__(reward_obj=proba.Beta(), seed=seed)
-        for offer, tally in tallies.items():
-            won = tally.good(good)
-            arm = hash64(f"{seed}\0{offer}")
-            self._rewards[offer] = proba.Beta(1 + won, 1 + tally.n - won, seed=arm)
 
 
 def choose(offers: Offers, learned: Learned, context: str, decision: str) -> tuple[str, Chosen]:
@@ -41,8 +28,20 @@ def choose(offers: Offers, learned: Learned, context: str, decision: str) -> tup
     elif hash64(f"explore\0{decision}") / _RANGE >= offers.explore:
         return best, Chosen(learned.version, context, explores=False)
     else:
-        offer = str(_Policy(known, offers.learns_from, hash64(decision)).pull(list(known)))
+        offer = _draw(known, offers.learns_from, hash64(decision))
     return offer, Chosen(learned.version, context, explores=True)
+
+
+def _draw(known: Mapping[str, Tally], good: Good, seed: int) -> str:
+    """Return the offer of Thompson sampling that begins where counts stand."""
+    from river import bandit, proba
+
+    policy = bandit.ThompsonSampling(reward_obj=proba.Beta(), seed=seed)
+    for offer, tally in known.items():
+        won = tally.good(good)
+        arm = hash64(f"{seed}\0{offer}")
+        policy._rewards[offer] = proba.Beta(1 + won, 1 + tally.n - won, seed=arm)  # noqa: SLF001  # there is no public way
+    return str(policy.pull(list(known)))
 
 
 def _best(known: Mapping[str, Tally], good: Good) -> str | None:

@@ -28,12 +28,11 @@ from msgspec import Struct
 from services.scorer.bench import in_process
 from services.scorer.bench.workload import Workload
 from shared import topics
-from shared.adapters.embedded_kafka import EmbeddedKafka
+from shared.adapters.embedded_kafka import EmbeddedKafka, free_port
 from shared.adapters.kafka_admin import topic_admin
 from shared.adapters.kafka_connection import connection
 from shared.settings import Settings, load_settings
 
-_PORT: Final = 18012
 _PATIENCE_S: Final = 300.0
 #: Events a second, by their own times: what the scorer should keep up with, and few enough to be
 #: told of at once.
@@ -68,7 +67,7 @@ def bench_scorer(
     with EmbeddedKafka() as kafka:
         settings = load_settings(
             kafka_bootstrap_servers=kafka.bootstrap_servers,
-            scorer_port=_PORT,
+            scorer_port=free_port(),
             partitions=workload.partitions,
         )
         with topic_admin(settings) as admin:
@@ -97,7 +96,7 @@ def _warm_up(settings: Settings, workload: Workload, start: float) -> None:
     """Have the scorer know all customers."""
     _produce(settings, workload.warm_up(start))
     with _process("-m", "services.scorer", env=_environment(settings)):
-        _sample_until(workload.customers)
+        _sample_until(settings.scorer_port, workload.customers)
 
 
 def _scorer(
@@ -106,7 +105,7 @@ def _scorer(
     # A backlog: what is measured is the scorer, not the producer.
     _produce(settings, records)
     with _process("-m", "services.scorer", env=_environment(settings)):
-        samples = _sample_until(events)
+        samples = _sample_until(settings.scorer_port, events)
     return _measured(name, samples, events)
 
 
@@ -169,7 +168,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {
         **os.environ,
         "TENURE_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        "TENURE_SCORER_PORT": str(_PORT),
+        "TENURE_SCORER_PORT": str(settings.scorer_port),
         "TENURE_LOG_LEVEL": "WARNING",
     }
 
@@ -185,7 +184,7 @@ def _process(*arguments: str, env: dict[str, str]) -> Iterator[None]:
         process.wait(30)
 
 
-def _sample_until(applied: float) -> list[_Sample]:
+def _sample_until(port: int, applied: float) -> list[_Sample]:
     """Read the scorer's counters until so many events are durable."""
     deadline = time.monotonic() + _PATIENCE_S
     samples = [_Sample(time.monotonic(), 0.0, 0.0)]
@@ -195,13 +194,13 @@ def _sample_until(applied: float) -> list[_Sample]:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the scorer did not get to {applied:,.0f}: {samples[-1:]}")
             time.sleep(0.1)
-            samples += _sample(client)
+            samples += _sample(client, port)
     return samples
 
 
-def _sample(client: httpx.Client) -> list[_Sample]:
+def _sample(client: httpx.Client, port: int) -> list[_Sample]:
     try:
-        text = client.get(f"http://127.0.0.1:{_PORT}/metrics").text
+        text = client.get(f"http://127.0.0.1:{port}/metrics").text
     except httpx.TransportError:
         return []  # not up yet, or busy
     found = {name.partition("{")[0]: float(value) for name, value in _COUNTERS.findall(text)}

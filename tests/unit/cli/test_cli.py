@@ -126,8 +126,9 @@ def test_an_error_of_ours_is_a_tenure_error() -> None:
     assert issubclass(TopicsError, TenureError)
 
 
-def test_nobody_waits_for_what_only_some_commands_need() -> None:
+@pytest.mark.parametrize("module", ["cli", "ingest.__main__", "campaigner.__main__"])
+def test_nobody_waits_for_what_only_some_need(module: str) -> None:
     slow = "{'river', 'scipy', 'pandas', 'sklearn', 'plotly', 'faust', 'nicegui'}"
-    loaded = f"import sys, services.cli; print(sorted({slow} & set(sys.modules)))"
+    loaded = f"import sys, services.{module}; print(sorted({slow} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, check=True)
     assert found.stdout.decode().strip() == "[]"
