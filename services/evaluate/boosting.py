@@ -14,7 +14,8 @@ from shared.domain.forecasts import Labels
 from shared.domain.hazard import FACTS, Steps, facts_of, moving, still
 
 _LEAST: Final = 200  # labels; fewer train nothing
-_PLANS: Final = [FEATURES.index(name) for name in ("plan", "family", "plan_days")]
+_CODES: Final = [FEATURES.index(name) for name in ("plan", "family")]
+_PLAN_DAYS: Final = FEATURES.index("plan_days")
 _SPEND: Final = [FEATURES.index(name) for name in ("visits", "mean_spend")]
 _PARAMETERS: Final[dict[str, Any]] = {
     "objective": "binary",
@@ -36,10 +37,10 @@ class Boosting:
     Given plans, also the plan, its family and how long the customer has been on it.
     """
 
-    def __init__(self, model: lightgbm.Booster, steps: Steps, *, plans: bool) -> None:
-        self._model = model
+    def __init__(self, steps: Steps, codes: list[Floats]) -> None:
+        self._model: Any = None
         self._steps = steps
-        self._plans = plans
+        self._codes = codes  # known ones of each column of codes, ascending
 
     @classmethod
     def fit(cls, known: Labels, horizon_days: float, *, plans: bool) -> Self | None:
@@ -47,24 +48,35 @@ class Boosting:
         y = known.outcome.silent
         if len(y) < _LEAST or y.all() or not y.any():
             return None
-        steps = Steps.of(horizon_days)
-        x = _columns(known.features, steps, plans=plans)
+        codes = [np.unique(known.features[:, j]) for j in _CODES] if plans else []
+        found = cls(Steps.of(horizon_days), codes)
+        x = found._columns(known.features)
         named = [f"f{number}" for number in range(x.shape[1])]
-        # Codes are unordered; the last columns are plan, family and the days on the plan.
-        codes = named[-3:-1] if plans else []
-        data = lightgbm.Dataset(x, y, feature_name=named, categorical_feature=codes)
-        return cls(lightgbm.train(_PARAMETERS, data, _TREES), steps, plans=plans)
+        # Codes are unordered; they come last.
+        unordered = named[len(named) - len(codes) :]
+        data = lightgbm.Dataset(x, y, feature_name=named, categorical_feature=unordered)
+        found._model = lightgbm.train(_PARAMETERS, data, _TREES)
+        return found
 
     def say(self, features: Floats) -> Said:
         """Return the probability of silence for customers (n, F), as rank too."""
-        x = _columns(features, self._steps, plans=self._plans)
-        p = np.clip(np.asarray(self._model.predict(x)), CLIP, 1.0 - CLIP)
+        p = np.clip(np.asarray(self._model.predict(self._columns(features))), CLIP, 1.0 - CLIP)
         return p, p
 
+    def _columns(self, features: Floats) -> Floats:
+        facts = facts_of(features)
+        derived = still(facts) + moving(facts, self._steps, 0.0, self._steps.horizon)
+        spend = features[:, _SPEND].prod(axis=1)
+        chosen = [features[:, FACTS], *derived, spend]
+        if self._codes:
+            chosen.append(features[:, _PLAN_DAYS])
+            # As they are, they are far apart, which LightGBM complains of to standard output.
+            pairs = zip(_CODES, self._codes, strict=True)
+            chosen += [_numbered(features[:, j], known) for j, known in pairs]
+        return np.column_stack(chosen)
 
-def _columns(features: Floats, steps: Steps, *, plans: bool) -> Floats:
-    facts = facts_of(features)
-    derived = still(facts) + moving(facts, steps, 0.0, steps.horizon)
-    spend = features[:, _SPEND].prod(axis=1)[:, None]
-    chosen = [features[:, FACTS], np.stack(derived, axis=1), spend]
-    return np.hstack([*chosen, *([features[:, _PLANS]] if plans else [])])
+
+def _numbered(codes: Floats, known: Floats) -> Floats:
+    """Return the numbers of codes among the known ones, -1 (missing) for others."""
+    at = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+    return np.where(known[at] == codes, at, -1.0)

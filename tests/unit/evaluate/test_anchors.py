@@ -168,3 +168,16 @@ def test_boosting_learns_what_there_is_to_learn() -> None:
     assert found.auc > 0.75
     assert found.ece < 0.06
     assert Boosting.fit(known.where(np.arange(50)), 28.0, plans=True) is None
+
+
+def test_boosting_says_nothing_of_plans_where_programs_read(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    from services.evaluate.boosting import Boosting
+
+    features, silent = simulated(1000, 3)
+    features[:, FEATURES.index("plan")] = np.arange(1000) % 4 * 4_000_000  # codes are far apart
+    labels = fitted(features)
+    known = replace(labels, outcome=Outcome(silent, silent, np.zeros(1000), silent))
+    assert Boosting.fit(known, 28.0, plans=True) is not None
+    assert capfd.readouterr().out == ""
