@@ -55,7 +55,7 @@ def plan(events: Iterable[Good], limits: Limits) -> Iterator[Step]:
     size = 0
     before: int | None = None
     for event in events:
-        ticks = _between(before, event.at, limits.tick_ms)
+        ticks = midnights(before, event.at, limits.tick_ms)
         full = len(batch) >= limits.events or size + len(event.value) > limits.size
         if batch and (ticks or full):
             yield Batch(batch)
@@ -68,8 +68,8 @@ def plan(events: Iterable[Good], limits: Limits) -> Iterator[Step]:
         yield Batch(batch)
 
 
-def _between(before: int | None, at: int, every: int | None) -> list[Tick]:
-    """Return the ticks due after the event before and not after this one."""
+def midnights(before: int | None, at: int, every: int | None) -> list[Tick]:
+    """Return the ticks due after what was sent before and not after this."""
     if before is None or every is None:
         return []
     return [Tick(number * every) for number in range(before // every + 1, at // every + 1)]

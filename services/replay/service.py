@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from services.replay.client import IngestClient, RefusedError
 from services.replay.pace import Pace, Unpaced
-from services.replay.plan import Batch, Limits, plan
+from services.replay.plan import Batch, Limits, Tick, midnights, plan
 from shared.adapters.event_files import Bad, Good
 
 
@@ -52,7 +52,8 @@ class Replay:
     watch
         Called after each request.
     now
-        The present in milliseconds since 1970; the history ends with a tick at it.
+        The present in milliseconds since 1970; the history ends with a tick at it, and those of
+        the days since its last event: a scorer takes what one tick brings at once.
 
     """
 
@@ -91,8 +92,13 @@ class Replay:
                 await self._tick(step.at)
             self._watch(self.progress)
         if self._limits.tick_ms is not None:
-            await self._tick(self._now())
-            self._watch(self.progress)
+            now = self._now()
+            for step in (
+                *midnights(self.progress.at or None, now, self._limits.tick_ms),
+                Tick(now),
+            ):
+                await self._tick(step.at)
+                self._watch(self.progress)
         return self.progress
 
     async def _tick(self, at: int) -> None:

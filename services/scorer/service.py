@@ -20,7 +20,7 @@ from shared.adapters.tracing import NO_TRACES, Traces
 from shared.domain.batch import Record
 from shared.domain.errors import TenureError
 from shared.domain.partition import Partition
-from shared.domain.policy import SLOT_MS, Policy
+from shared.domain.policy import DAY_MS, SLOT_MS, Policy
 from shared.domain.scoring import cold_model
 
 log = structlog.get_logger(__name__)
@@ -133,11 +133,16 @@ class Scorer:
             await self.tick_silent()
 
     async def tick_silent(self) -> None:
-        """Tick each partition that has been silent for long enough, once for each silence."""
+        """Tick each partition that has been silent for long enough, once for each silence.
+
+        Days go by one by one: what a tick brings is folded at once, and so is in memory at once.
+        """
         for number, worker in list(self.workers.items()):
             if self._is_silent(number, worker):
                 self._heard[number] = self._monotonic()
-                await self._ticks.tick(number, self._wall_ms())
+                now, wall = worker.partition.now, self._wall_ms()
+                for at in (*range(now + DAY_MS, wall, DAY_MS), wall):
+                    await self._ticks.tick(number, at)
 
     def status(self) -> dict[str, Any]:
         """Return what this scorer owns, for people and for tests."""

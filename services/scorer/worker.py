@@ -19,6 +19,7 @@ the position that was committed, and reads again what came after it.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -40,9 +41,11 @@ log = structlog.get_logger(__name__)
 
 Acknowledge = Callable[[], object]
 
-#: Folded at once at the most: bounds how long the event loop is held.
+#: Folded at once at the most: bounds how long the event loop is held, and what is in memory.
 _RECORDS_A_FOLD: Final = 20
 _SINGLE_EVENTS_A_FOLD: Final = 2_000
+#: Of all customers: each may bring a review or a new score of everybody.
+_OF_ALL: Final = re.compile(rb'"type" ?: ?"tenure\.(?:tick|model|model_pin|boundaries|thresholds)"')
 _QUEUED: Final = 4_000
 _FOLDS_AHEAD: Final = 3
 
@@ -242,8 +245,10 @@ class PartitionWorker:
 
 def _weight(record: Record) -> int:
     """Guess how much work a record is, in single events."""
-    aggregated = is_array(record.value or b"")
-    return _SINGLE_EVENTS_A_FOLD // _RECORDS_A_FOLD if aggregated else 1
+    value = record.value or b""
+    if _OF_ALL.search(value):
+        return _SINGLE_EVENTS_A_FOLD
+    return _SINGLE_EVENTS_A_FOLD // _RECORDS_A_FOLD if is_array(value) else 1
 
 
 def _unseen(offset: int, records: list[Record]) -> list[Record]:

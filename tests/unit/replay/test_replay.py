@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from services.replay.service import Progress, Replay
 from shared.adapters.event_files import Good
 from shared.domain.policy import DAY_MS
 
-NOW = 40 * DAY_MS
+NOW = 40 * DAY_MS + DAY_MS // 2
 Answer = Callable[[httpx.Request], httpx.Response]
 
 
@@ -109,6 +110,7 @@ def _moments(step: Batch | Tick) -> list[int]:
 async def test_events_and_ticks_arrive_in_order_and_the_present_last() -> None:
     ingest = Ingest()
     events = [good(1, 5), good(2, DAY_MS - 1), good(3, DAY_MS), good(4, 3 * DAY_MS + 1)]
+    since = [datetime.fromtimestamp(day * 86_400, UTC).date() for day in range(4, 41)]
     done = await run(ingest, events, limits=Limits())
     assert ingest.accepted == [
         "1",
@@ -118,9 +120,11 @@ async def test_events_and_ticks_arrive_in_order_and_the_present_last() -> None:
         "tick 1970-01-03T00:00:00.000+00:00",
         "tick 1970-01-04T00:00:00.000+00:00",
         "4",
-        "tick 1970-02-10T00:00:00.000+00:00",
+        # Those of the days since, of which a scorer would else take all reviews at once.
+        *(f"tick {day}T00:00:00.000+00:00" for day in since),
+        "tick 1970-02-10T12:00:00.000+00:00",
     ]
-    assert (done.accepted, done.ticks, done.at) == (4, 4, NOW)
+    assert (done.accepted, done.ticks, done.at) == (4, 3 + len(since) + 1, NOW)
 
 
 async def test_requests_carry_the_key_and_the_batch_type() -> None:

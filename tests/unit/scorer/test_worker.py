@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 
 from services.scorer.memory import (
@@ -22,7 +23,17 @@ from shared.domain.partition import Partition
 from shared.domain.policy import Policy
 from shared.domain.position import Position
 from tests.support.oracle import assert_same_outputs, assert_same_states, fold, scores, values
-from tests.unit.domain.histories import HOUR_MS, T0, activation, purchase, record, served, tick
+from tests.unit.domain.histories import (
+    HOUR_MS,
+    T0,
+    Json,
+    activation,
+    boundaries,
+    purchase,
+    record,
+    served,
+    tick,
+)
 from tests.waiting import until
 
 #: Records that are folded at once whether or not a transaction is under way.
@@ -144,6 +155,21 @@ async def test_little_waits_for_the_transaction_and_is_folded_at_once_then(bench
     await until(lambda: len(bench.acknowledged) == 4)
     assert [effects for effects, _ in bench.gate.committed] == [1, 1]
     assert worker.durable.offset == 4
+    await worker.stop()
+
+
+@pytest.mark.parametrize("of_all", [[tick(T0)], tick(T0), activation(T0, 9), boundaries(T0, 1)])
+async def test_what_concerns_everybody_ends_a_fold(bench: Bench, of_all: Json | list[Json]) -> None:
+    """Each may bring a review of all customers: a fold of many would hold all of them at once."""
+    worker = await bench.start()
+    await bench.submit(worker, log(1))
+    await until(lambda: bench.gate.waiting)
+    value = msgspec.json.encode(of_all)
+    await bench.submit(worker, [Record(n, T0, value) for n in range(1, 4)])
+    await until(lambda: worker.partition.offset == 4)
+    bench.gate.let(2)
+    await until(lambda: len(bench.acknowledged) == 4)
+    assert [effects for effects, _ in bench.gate.committed] == [1, 3]
     await worker.stop()
 
 
