@@ -63,6 +63,8 @@ class ScoreConsumer:
         self._settings = settings
         self._campaigner = campaigner
         self._topic = settings.topic(CUSTOMER_SCORES.name)
+        #: Why scores could not be processed the last time, until some are: a new start is no cure.
+        self._failure: str | None = None
         self.problem: str | None = "not connected to Kafka yet"
 
     def run(self, stop: Event) -> None:
@@ -81,7 +83,7 @@ class ScoreConsumer:
                 self.problem = str(error)
                 stop.wait(_RETRY_S)
             except Exception as error:  # what is in SQL is right: forget the rest, and read on
-                self.problem = f"{type(error).__name__}: {error}"
+                self.problem = self._failure = f"{type(error).__name__}: {error}"
                 log.exception("cannot process scores, starting anew", retry_s=_RETRY_S)
                 stop.wait(_RETRY_S)
         self._campaigner.disown()
@@ -98,8 +100,9 @@ class ScoreConsumer:
             follower = _Follower(consumer, self._campaigner, self._topic)
             while not stop.is_set():
                 joining.require_progress()
-                follower.step(assigned)
-                self.problem = follower.problem
+                if follower.step(assigned):
+                    self._failure = None
+                self.problem = follower.problem or self._failure
         finally:
             self._campaigner.disown()
             consumer.close(autocommit=False)
@@ -177,19 +180,21 @@ class _Follower:
         self._topic = topic
         self._joined = False
         self._measure_at = 0.0
+        self._lag: int | None = None
         self.problem: str | None = "no partitions assigned yet"
 
-    def step(self, assigned: Event) -> None:
-        """Poll once, and process what came."""
+    def step(self, assigned: Event) -> bool:
+        """Poll once, and process what came; return whether anything was, or nothing is left."""
         polled = self._consumer.poll(timeout_ms=_POLL_MS)
         if assigned.is_set():
             # What was polled before the claim may be from anywhere: SQL says where to read.
             assigned.clear()
             self._take_over()
-            return
+            return False
         self._campaigner.process(_by_partition(polled))
         if time.monotonic() >= self._measure_at:
             self._measure()
+        return bool(polled) or self._lag == 0
 
     def _take_over(self) -> None:
         partitions = sorted(self._consumer.assignment())
@@ -200,6 +205,8 @@ class _Follower:
             _require_reachable(partition, position, ends[partition])
             self._consumer.seek(partition, position)
         self._consumer.resume(*partitions)
+        # Here too: who fails at each batch never comes to measure.
+        self._behind(sum(ends[each] - positions[each.partition] for each in partitions))
         self._joined, self.problem = True, None
 
     def _measure(self) -> None:
@@ -211,9 +218,12 @@ class _Follower:
         except KafkaError as error:
             self.problem = f"Kafka does not answer ({type(error).__name__})"
             return
-        lag = sum(end - self._consumer.position(each) for each, end in ends.items())
-        metrics.CAMPAIGNER_LAG.set(max(lag, 0))
+        self._behind(sum(end - self._consumer.position(each) for each, end in ends.items()))
         self.problem = None if self._joined else "no partitions assigned yet"
+
+    def _behind(self, lag: int) -> None:
+        self._lag = max(lag, 0)
+        metrics.CAMPAIGNER_LAG.set(self._lag)
 
 
 def _by_partition(polled: Mapping[TopicPartition, list[Any]]) -> dict[int, list[Any]]:
