@@ -83,7 +83,8 @@ class ScoreConsumer:
                 self.problem = str(error)
                 stop.wait(_RETRY_S)
             except Exception as error:  # what is in SQL is right: forget the rest, and read on
-                self.problem = self._failure = f"{type(error).__name__}: {error}"
+                what = str(error).partition("\n")[0]  # of SQL, the statement is on the lines below
+                self.problem = self._failure = f"{type(error).__name__}: {what}"
                 log.exception("cannot process scores, starting anew", retry_s=_RETRY_S)
                 stop.wait(_RETRY_S)
         self._campaigner.disown()

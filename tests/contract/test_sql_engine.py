@@ -7,6 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from shared.adapters.sql.engine import DatabaseError, open_database, reading
 from shared.adapters.sql.tables import metadata
@@ -48,6 +49,15 @@ def test_a_reader_of_sqlite_does_not_wait_for_the_writer(tmp_path: Path) -> None
         writer.execute(text("DELETE FROM customers"))
         assert reader.execute(text("SELECT count(*) FROM customers")).scalar() == 0
     engine.dispose()
+
+
+def test_an_error_does_not_tell_of_customers(database: Engine) -> None:
+    """It is logged, and shown by `/readyz`."""
+    statement = text("INSERT INTO no_such_table VALUES (:customer)")
+    with database.begin() as connection, pytest.raises(DBAPIError) as failed:
+        connection.execute(statement, {"customer": "customer-1"})
+    assert "no_such_table" in str(failed.value)
+    assert "customer-1" not in str(failed.value)
 
 
 def test_a_folder_for_the_database_is_made(tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ _IDLE_IN_TRANSACTION_MS: Final = 15_000
 _MIGRATION_LOCK: Final = 7_365_102
 _NAMED_LOCKS: Final = 7_365_103
 
+#: An error is logged, and `/readyz` tells it: with the statement, but without the customers in it.
+_DISCREET: Final[dict[str, Any]] = {"hide_parameters": True}
+
 _READ_ONLY: Final = "tenure_read_only"
 _EXAMPLES: Final = "`sqlite:///tenure.db` or `postgresql://user:password@host/database`"
 
@@ -184,11 +187,11 @@ def _postgres(url: URL) -> Engine:
         f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS}"
         f" -c lock_timeout={LOCK_TIMEOUT_S * 1000}"
     )
-    return create_engine(url, connect_args={"options": options}, pool_pre_ping=True)
+    return create_engine(url, connect_args={"options": options}, pool_pre_ping=True, **_DISCREET)
 
 
 def _sqlite(url: URL) -> Engine:
-    arguments: dict[str, Any] = {"connect_args": {"timeout": LOCK_TIMEOUT_S}}
+    arguments: dict[str, Any] = {"connect_args": {"timeout": LOCK_TIMEOUT_S}, **_DISCREET}
     if url.database in (None, "", ":memory:"):
         # Each connection would be a database of its own.
         arguments |= {"poolclass": StaticPool}
