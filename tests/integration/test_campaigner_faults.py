@@ -70,7 +70,7 @@ def settings_for(kafka: EmbeddedKafka, prefix: str, tmp_path: Path, database_url
         database_url=database_url,
         campaigner_port=0,
         campaigns_file=path,
-        session_timeout_s=6,
+        session_timeout_s=3,
     )
     make_topics(settings)
     return settings
