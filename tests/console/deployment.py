@@ -20,6 +20,7 @@ from services.standalone.stack import Place, Stack
 from shared.adapters.api_keys import create_key
 from shared.adapters.embedded_kafka import free_port
 from shared.settings import Settings
+from tests.http import http
 
 T = TypeVar("T")
 
@@ -113,15 +114,14 @@ class Deployment:
 
     def get(self, path: str, role: str = "viewer") -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.keys[role]}"}
-        return httpx.get(self.operator + path, headers=headers, trust_env=False)
+        return http.get(self.operator + path, headers=headers)
 
     def post(self, *events: Mapping[str, Any]) -> None:
-        answer = httpx.post(
+        answer = http.post(
             f"{self.ingest}/v1/events",
             content=json.dumps(events),
             headers={"Content-Type": "application/cloudevents-batch+json"},
             timeout=60,
-            trust_env=False,
         )
         assert answer.status_code == 202, answer.text
 

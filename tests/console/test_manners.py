@@ -16,6 +16,7 @@ from tests.console.conftest import Visit, sign_in
 from tests.console.deployment import ANNA, MOVER, Deployment, wait_for
 from tests.console.test_campaigns import audit, held
 from tests.console.test_pages import Shoot, expect_text
+from tests.http import http
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -110,7 +111,7 @@ def without_kafka(deployment: Deployment, tmp_path: Path) -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/livez", trust_env=False).is_success
+        return http.get(f"{url}/livez").is_success
     except httpx.TransportError:
         return False
 

@@ -1,6 +1,5 @@
 """The model's page: an admin chooses which version is served, and nobody else."""
 
-import httpx
 import pytest
 from kafka import KafkaProducer
 from msgspec import structs
@@ -14,6 +13,7 @@ from tests.console.conftest import Visit
 from tests.console.deployment import Deployment, wait_for
 from tests.console.test_campaigns import audit, confirm
 from tests.console.test_pages import Shoot, expect_text
+from tests.http import http
 from tests.unit.schemas.test_snapshots import snapshot
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
 
 def pinned(deployment: Deployment) -> set[int | None]:
     """Return what is pinned in the partitions of the scorer."""
-    status = httpx.get(f"{deployment.scorer}/status", trust_env=False).json()
+    status = http.get(f"{deployment.scorer}/status").json()
     return {each["serving"]["pinned"] for each in status["partitions"].values()}
 
 

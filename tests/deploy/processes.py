@@ -17,6 +17,7 @@ import httpx
 
 from shared.adapters.embedded_kafka import WATCHED, free_port
 from tests.deploy.compose import ComposeFile, Service
+from tests.http import http
 
 KINDS = ("ingest", "scorer", "campaigner")
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # where containers listen; processes here do not
@@ -80,7 +81,14 @@ class Process:
 
     def get(self, path: str, key: str | None = None) -> httpx.Response:
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=10)
+        return http.get(f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=10)
+
+    def is_ready(self) -> bool:
+        assert self.popen.poll() is None, self.log
+        try:
+            return self.get("/readyz").is_success
+        except httpx.TransportError:
+            return False
 
     def stop(self) -> int:
         """Stop it as `docker compose stop` does; return its exit code."""
@@ -159,7 +167,6 @@ class Deployment:
     def is_healthy(self, name: str) -> bool:
         """Run the health check of the file's."""
         process = self.running[name]
-        assert process.popen.poll() is None, process.log
         place = self._elsewhere({name.rstrip("-23"): process.port})
         command = [place.here(process.service, word) for word in process.service.health]
         assert command[0] == "python"
@@ -168,6 +175,8 @@ class Deployment:
 
     def await_healthy(self, *names: str) -> None:
         for name in names:
+            # Asked first: the file's check is a process, which takes CPU that the service wants.
+            until(self.running[name].is_ready, 150, f"{name} ready")
             until(lambda name=name: self.is_healthy(name), 150, f"{name} healthy")
 
     def _elsewhere(self, ports: Mapping[str, int]) -> Elsewhere:

@@ -14,6 +14,7 @@ import yaml
 from shared.adapters.embedded_kafka import WATCHED, free_port
 from tests.deploy.processes import end, until
 from tests.deploy.tools import DEPLOY, program
+from tests.http import http
 
 FOLDER = DEPLOY / "prometheus"
 
@@ -81,12 +82,12 @@ class Prometheus:
     def _is_ready(self) -> bool:
         assert self._popen.poll() is None, (self._folder / "log").read_text()
         try:
-            return httpx.get(f"http://{self._address}/-/ready").is_success
+            return http.get(f"http://{self._address}/-/ready").is_success
         except httpx.TransportError:
             return False
 
     def _get(self, what: str, **parameters: str) -> dict[str, Any]:
-        answer = httpx.get(f"http://{self._address}/api/v1/{what}", params=parameters, timeout=10)
+        answer = http.get(f"http://{self._address}/api/v1/{what}", params=parameters, timeout=10)
         assert answer.is_success, answer.text
         data: dict[str, Any] = answer.json()["data"]
         return data

@@ -28,6 +28,7 @@ from tests.deploy.processes import Deployment, until
 from tests.deploy.prometheus import Prometheus
 from tests.deploy.rules_files import ALERTS, names
 from tests.deploy.tools import DEPLOY, program
+from tests.http import http
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -98,7 +99,7 @@ def event(customer: str, at: datetime, amount: float = 10.0) -> dict[str, Any]:
 def post(deployment: Deployment, path: str, body: object, kind: str) -> httpx.Response:
     port = deployment.running["ingest"].port
     headers = {"authorization": f"Bearer {KEY}", "content-type": kind}
-    return httpx.post(
+    return http.post(
         f"http://127.0.0.1:{port}{path}", content=json.dumps(body), headers=headers, timeout=60
     )
 

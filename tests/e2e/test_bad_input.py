@@ -26,6 +26,7 @@ from services.dead_letters.box import LetterBox
 from services.standalone.stack import Stack, environment, throwaway
 from shared.adapters.embedded_kafka import EmbeddedKafka
 from shared.adapters.event_log import customer_partition
+from tests.http import http
 from tests.ingest_events import STRUCTURED, event
 from tests.waiting import until
 
@@ -134,7 +135,7 @@ def same_partition(first: str, second: str) -> str:
 
 def counted(stack: Stack) -> dict[str, int]:
     """Return what became of all events, over all partitions."""
-    partitions = httpx.get(f"{stack.url('scorer')}/status").json()["partitions"].values()
+    partitions = http.get(f"{stack.url('scorer')}/status").json()["partitions"].values()
     total: Counter[str] = Counter()
     for each in partitions:
         total.update(each["counts"])
@@ -156,7 +157,7 @@ def the_api_says_the_same(stack: Stack) -> None:
     url = f"{stack.url('ingest')}/v1/events"
     bodies = [*EVENTS.values(), *((value, "$") for value in RECORDS.values())]
     for body, field in bodies:
-        answer = httpx.post(url, content=body, headers={"content-type": STRUCTURED})
+        answer = http.post(url, content=body, headers={"content-type": STRUCTURED})
         assert answer.status_code in {400, 422}, body[:200]
         problem = answer.json()
         if answer.status_code == httpx.codes.BAD_REQUEST:  # no JSON: no field has a name
@@ -169,7 +170,7 @@ def the_api_says_the_same(stack: Stack) -> None:
         assert error["remedy"]
     batch = json.dumps([good("whole"), {}]).encode()
     headers = {"content-type": "application/cloudevents-batch+json"}
-    answer = httpx.post(url, content=batch, headers=headers)
+    answer = http.post(url, content=batch, headers=headers)
     assert [each["index"] for each in answer.json()["errors"]] == [1]
 
 

