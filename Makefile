@@ -31,7 +31,7 @@ demo: .venv/.synced  ## Replay a year of purchases on a real Kafka, and report
 
 .PHONY: test
 test: .venv/.synced  ## Run the tests (ARGS="-k name" for some of them)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 .PHONY: lint
 lint: .venv/.synced  ## Check style, formatting and who may import whom

@@ -1,10 +1,12 @@
-"""What every test may ask for: a broker, and a name of its own on it."""
+"""What every test may ask for: a broker, and a name of its own on it; and where each is run."""
 
 import os
 import secrets
 from collections.abc import Generator, Iterator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from shared.adapters.embedded_kafka import EmbeddedKafka
 
@@ -21,9 +23,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+class ByFolder(LoadScopeScheduling):
+    """Gives all tests of a folder to one process, in order: what they share is started once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.partition("::")[0].rpartition("/")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
+    return ByFolder(config, log)
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[EmbeddedKafka]:
-    """One real broker for the whole session; name what you put on it after `prefix`."""
+    """One real broker for all tests of a process; name what you put on it after `prefix`."""
     with EmbeddedKafka() as broker:
         yield broker
 

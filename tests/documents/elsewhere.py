@@ -48,6 +48,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "make test": _CI,
     "make test ARGS=\"-m 'not kafka'\"": _CI,
     'make test ARGS="tests/unit -k churn"': _CI,
+    'make test ARGS="-n 0 --pdb tests/unit"': _CI,
     'make test ARGS="tests/faults --long-faults"': _FAULTS,
     "make ci": _MAKE,
     "make generated": _BOARDS,
