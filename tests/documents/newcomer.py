@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shlex
 import subprocess
 import sys
@@ -115,10 +116,11 @@ class Newcomer:
 
     def does(self, commands: str, code: int = 0, **environment: str) -> str:
         """Run commands of a document; return what they print."""
-        for name, port in SERVICES.items():
-            commands = commands.replace(str(port), str(self.ports[name]))
+        ports = {str(port): str(self.ports[name]) for name, port in SERVICES.items()}
+        # All at once: a port that is put in may look like one that is to be replaced.
+        here = re.sub("|".join(ports), lambda found: ports[found[0]], commands)
         done = subprocess.run(
-            ["sh", "-ec", commands],
+            ["sh", "-ec", here],
             cwd=self.folder,
             env=self.environment | environment,
             input="y\n",  # to whatever asks
