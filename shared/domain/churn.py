@@ -19,7 +19,7 @@ from shared.domain.configuration import CHAMPION, Configuration
 from shared.domain.features import FEATURES, Floats
 from shared.domain.groundwork import MEMORY, Groundwork, Labels, log_loss
 from shared.domain.hazard import INPUTS, PRIOR, Steps
-from shared.domain.logistic import LEAST_INFORMATION, Logistic, sigmoid
+from shared.domain.logistic import Logistic, information, sigmoid
 from shared.domain.recursive import Recursive
 from shared.domain.seasons import Seasons
 from shared.domain.signals import Effects
@@ -72,7 +72,7 @@ class ChurnModel:
         self.chosen = chosen
         ground = beside.groundwork if beside else Groundwork(Steps.of(horizon_days))
         self.groundwork: Groundwork = ground
-        level_memory = chosen.level_days / horizon_days
+        level_memory = chosen.level_days / self.steps.horizon
         self._silence = Recursive(INPUTS, PRIOR, chosen.memory, level_memory)
         self._cells = Cells(chosen.cells)
         self._seasons = Seasons()
@@ -124,12 +124,12 @@ class ChurnModel:
             p = sigmoid(odds + signals.log_odds(found))
             self._loss = MEMORY * self._loss + log_loss(p, y)
             silence.learn(one, square, y, p, kept)
-            information = max(p * (1.0 - p), LEAST_INFORMATION)
-            self._cells.learn(cells, p - y, information)
+            told = information(p)
+            self._cells.learn(cells, p - y, told)
             if signals.concerns(found):
                 signals.learn(found, odds, y)
             if tells_season and self.chosen.seasons:
-                seasons.learn(season, p - y, information, pace)
+                seasons.learn(season, p - y, told, pace)
 
     def learn_spend(self, features: Floats, silent: Floats, realised: list[float]) -> None:
         """Learn what was spent over horizons that have ended.

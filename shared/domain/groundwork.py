@@ -19,7 +19,7 @@ from shared.domain.churn_scorer import CLIP
 from shared.domain.closing import Closing
 from shared.domain.features import FEATURES, Floats
 from shared.domain.hazard import INPUTS, PRIOR, Steps, facts_of, inputs
-from shared.domain.logistic import LEAST_INFORMATION, Calibrated, Scaler, Standardised, sigmoid
+from shared.domain.logistic import Calibrated, Scaler, Standardised, information, sigmoid
 from shared.domain.seasons import seasons
 from shared.domain.signals import Present, present
 
@@ -85,7 +85,7 @@ class Groundwork:
         self.plans = Plans()
         self._pace = 0.0  # labels within a horizon, discounted
         self._first_day = math.inf  # of the first label's snapshot
-        self.last_day = -math.inf  # of the newest one's
+        self._last_day = -math.inf  # of the newest one's
 
     def take(
         self, features: Floats, silent: list[int], closed: list[int], involuntary: list[int]
@@ -129,10 +129,10 @@ class Groundwork:
         """Count labels among those of the last horizon; return that, and the first label's day."""
         paces, since, horizon = [], [], self.steps.horizon
         for day in days:
-            passed = max(day - self.last_day, 0.0)
+            passed = max(day - self._last_day, 0.0)
             self._pace = self._pace * math.exp(-passed / horizon) + 1.0
             self._first_day = min(self._first_day, day)
-            self.last_day = max(day, self.last_day)
+            self._last_day = max(day, self._last_day)
             paces.append(self._pace)
             since.append(self._first_day)
         return paces, since
@@ -141,7 +141,7 @@ class Groundwork:
         for one, y in zip(odds, silent, strict=True):
             p = sigmoid(self.heuristic.log_odds(one))
             self.loss = MEMORY * self.loss + log_loss(p, y)
-            self.heuristic.learn(one, p - y, max(p * (1.0 - p), LEAST_INFORMATION))
+            self.heuristic.learn(one, p - y, information(p))
 
     def _learn_closings(
         self,
@@ -163,7 +163,7 @@ class Groundwork:
             "labels": self.labels,
             "prior_loss": self.loss,
             "pace": self._pace,
-            "days": [self._first_day, self.last_day] if self.labels else None,
+            "days": [self._first_day, self._last_day] if self.labels else None,
             "scaler": self.scaler.dump(),
             "heuristic": self.heuristic.dump(),
             "closure": self.closure.logistic.dump(),
@@ -177,7 +177,7 @@ class Groundwork:
         """Put back what `dump` returned; what former states did not know yet is at its start."""
         self.labels, self.loss, self._pace = state["labels"], state["prior_loss"], state["pace"]
         if state["days"]:
-            self._first_day, self.last_day = state["days"]
+            self._first_day, self._last_day = state["days"]
         self.scaler.restore(state["scaler"])
         if "heuristic" in state:
             self.heuristic.restore(state["heuristic"])
@@ -186,7 +186,7 @@ class Groundwork:
         if "forced" in state:
             self.forced.logistic.restore(state["forced"])
             self.forced.effects.restore(state["forced_signals"])
-        self.plans.restore(state["plans"], max(self.last_day, 0.0))
+        self.plans.restore(state["plans"], max(self._last_day, 0.0))
 
 
 def log_loss(p: float, y: int) -> float:

@@ -196,7 +196,8 @@ class Learner:
 
     def _learn_ready(self) -> Iterator[int]:
         """Learn what nothing earlier can follow any more, all at once up to each new model."""
-        ready, known, fresh = min(self.watermarks.values()), [], self._fresh()
+        ready, known = min(self.watermarks.values()), []
+        fresh = self.model.labels - self._published_labels
         while self._waiting and self._waiting[0][0] <= ready:
             labelled_at, identity, _, example = heappop(self._waiting)
             if self._is_learned(identity):
@@ -281,10 +282,6 @@ class Learner:
     def served(self) -> Served:
         """Return what the newest version serves."""
         return Served(self.version, self.model.scorer(), self.challenger.scorer())
-
-    def _fresh(self) -> int:
-        """Return how many labels were learned since the last new model."""
-        return self.model.labels - self._published_labels
 
     def _is_due(self, labelled_at: int, fresh: int) -> bool:
         new_day = labelled_at // DAY_MS > self.published_at // DAY_MS

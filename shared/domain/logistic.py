@@ -24,7 +24,7 @@ _FASTEST: Final = 0.02
 _EARLY: Final = 0.01
 _UNSEEN: Final = 0.5  # positives among 50 labels, as if seen before the first
 _RARE: Final = 0.01  # outcomes rarer than about 1% are not learned any faster
-LEAST_INFORMATION: Final = 1e-3  # of a label, however sure it was
+_LEAST_INFORMATION: Final = 1e-3  # of a label, however sure it was
 
 
 @dataclass(frozen=True)
@@ -297,3 +297,8 @@ class Calibrated:
 def sigmoid(log_odds: float) -> float:
     """Return the probability that log odds stand for."""
     return 1.0 / (1.0 + math.exp(-min(max(log_odds, -50.0), 50.0)))
+
+
+def information(p: float) -> float:
+    """Return what a label tells that was given the probability p: p (1 - p), but for a least."""
+    return max(p * (1.0 - p), _LEAST_INFORMATION)

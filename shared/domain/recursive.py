@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.logistic import LEAST_INFORMATION, Linear, Scaler, Standardised
+from shared.domain.logistic import Linear, Scaler, Standardised, information
 
 Floats = NDArray[np.float64]
 
@@ -125,7 +125,7 @@ class Recursive:
 
         """
         self._information *= kept.information
-        self._information += square * max(p * (1.0 - p), LEAST_INFORMATION)
+        self._information += square * information(p)
         slope = x * (y - p) - kept.pull * (self._weights - self._prior)
         matrix = self._information + self._pulls
         # The transpose is the same matrix in the order of LAPACK, which then makes no copy.

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.domain.features import FEATURES, Floats
-from shared.domain.logistic import LEAST_INFORMATION, sigmoid
+from shared.domain.logistic import information, sigmoid
 from shared.domain.signs import MONTH_DAYS, NEAR_LIMIT, SIGNS, UNUSED, rating_of
 
 #: What signs add to, for one step.
@@ -230,12 +230,12 @@ class Effects:
         odds += self.level
         p = sigmoid(odds + self.log_odds(found))
         self._compare(found, odds)
-        information, variances = max(p * (1.0 - p), LEAST_INFORMATION), self._variances
+        told, variances = information(p), self._variances
         doubt = self._level_variance + sum(variances[j] * x * x for j, x in found)
-        gain = 1.0 / (1.0 / information + doubt)
-        step = gain * (p - y) / information
+        gain = 1.0 / (1.0 / told + doubt)
+        step = gain * (p - y) / told
         self.level -= self._level_variance * step
-        least = 1.0 / (_REMEMBERED * information)
+        least = 1.0 / (_REMEMBERED * told)
         self._level_variance = max(
             self._level_variance * (1.0 - gain * self._level_variance), least
         )

@@ -17,6 +17,7 @@ import httpx
 
 from shared.adapters.embedded_kafka import WATCHED, free_port
 from tests.deploy.compose import ComposeFile, Service
+from tests.deploy.tools import to_the_end
 from tests.http import http
 
 KINDS = ("ingest", "scorer", "campaigner")
@@ -132,18 +133,8 @@ class Deployment:
     def run(self, name: str, *arguments: str) -> str:
         """Run a service that ends by itself; return what it wrote."""
         service, place = self.file.service(name), self._elsewhere({})
-        done = subprocess.run(
-            [*place.command(service), *arguments],
-            env=place.environment(service),
-            cwd=self._empty_folder(name),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=100,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        command = [*place.command(service), *arguments]
+        return to_the_end(command, self._empty_folder(name), place.environment(service))
 
     def start(self, name: str) -> Process:
         """Start a service that goes on."""

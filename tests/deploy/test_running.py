@@ -104,13 +104,17 @@ def post(deployment: Deployment, path: str, body: object, kind: str) -> httpx.Re
     )
 
 
-def partitions(deployment: Deployment) -> list[dict[str, Any]]:
-    pages = [deployment.running[name].get("/status").json() for name in SERVICES[1:3]]
-    return [partition for page in pages for partition in page["partitions"].values()]
+def pages(deployment: Deployment) -> list[dict[str, Any]]:
+    """Return what each scorer says of itself."""
+    return [deployment.running[name].get("/status").json() for name in SERVICES[1:3]]
+
+
+def partitions(scorers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [partition for page in scorers for partition in page["partitions"].values()]
 
 
 def customers(deployment: Deployment) -> int:
-    return sum(partition["customers"] for partition in partitions(deployment))
+    return sum(partition["customers"] for partition in partitions(pages(deployment)))
 
 
 def test_a_posted_event_reaches_state_and_read_model(deployment: Deployment) -> None:
@@ -128,8 +132,7 @@ def test_a_posted_event_reaches_state_and_read_model(deployment: Deployment) -> 
 
 def test_scorers_share_the_partitions(deployment: Deployment) -> None:
     def owned() -> list[list[str]]:
-        pages = [deployment.running[name].get("/status").json() for name in SERVICES[1:3]]
-        return [list(page["partitions"]) for page in pages]
+        return [list(page["partitions"]) for page in pages(deployment)]
 
     until(lambda: [len(each) for each in owned()] == [2, 2], 60, "two partitions each")
     assert sorted([number for each in owned() for number in each]) == ["0", "1", "2", "3"]
@@ -168,9 +171,9 @@ def live_through(deployment: Deployment, prometheus: Prometheus) -> None:
 
 def served(deployment: Deployment) -> bool:
     """Tell whether all partitions serve the newest model."""
-    pages = [deployment.running[name].get("/status").json() for name in SERVICES[1:3]]
-    newest = max(page["model"]["version"] for page in pages if page["model"])
-    return all(partition["model"] == newest for partition in partitions(deployment))
+    scorers = pages(deployment)
+    newest = max(page["model"]["version"] for page in scorers if page["model"])
+    return all(partition["model"] == newest for partition in partitions(scorers))
 
 
 def write_nonsense(deployment: Deployment) -> None:

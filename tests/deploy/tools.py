@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,16 @@ PACKAGES = {
 
 
 def run(name: str, *arguments: str | Path, cwd: Path = ROOT) -> str:
-    """Run a program to its end; its output is the error of the test when it fails."""
+    """Run a program of Debian's to its end."""
+    return to_the_end([program(name), *map(str, arguments)], cwd)
+
+
+def to_the_end(command: list[str], cwd: Path, environment: Mapping[str, str] | None = None) -> str:
+    """Run a command to its end; its output is the error of the test when it fails."""
     done = subprocess.run(
-        [program(name), *map(str, arguments)],
+        command,
         cwd=cwd,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.embedded_kafka import EmbeddedKafka, free_port
+from tests.deploy.tools import to_the_end
 from tests.documents.pages import fences
 from tests.e2e.running import Running, until
 from tests.http import http
@@ -78,18 +78,8 @@ class OnOwnKafka:
 
 
 def _does(folder: Path, words: list[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", "from services.cli import main; main()", *words],
-        cwd=folder,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    command = [sys.executable, "-c", "from services.cli import main; main()", *words]
+    return to_the_end(command, folder, os.environ | environment)
 
 
 @pytest.fixture(scope="module")
