@@ -18,7 +18,15 @@ from rich.table import Table
 from services.commands.history import HistoryFile, Mapping
 from services.evaluate.anchors import Anchors, check_batch_models
 from services.evaluate.predictions import write_predictions
-from services.evaluate.report import Challenger, Cut, Figures, Report, Target, build_report
+from services.evaluate.report import (
+    EVERYBODY,
+    Challenger,
+    Cut,
+    Figures,
+    Report,
+    Target,
+    build_report,
+)
 from services.evaluate.service import Evaluated, EvaluationError, Span, evaluate, moment
 from shared.adapters.event_files import Bad, Good, read_events
 from shared.adapters.event_spool import EventSpool
@@ -59,6 +67,14 @@ def evaluate_file(
             show_default=False,
         ),
     ] = None,
+    customers: Annotated[
+        str | None,
+        typer.Option(
+            help="Count only customers in whose id this regular expression is found; what is "
+            "learned is learned of all.",
+            show_default=False,
+        ),
+    ] = None,
     predictions: Annotated[
         Path | None,
         typer.Option(help="Write what is said of each customer at the cut to this CSV file."),
@@ -83,19 +99,19 @@ def evaluate_file(
         raise typer.BadParameter("--predictions needs --cut: when to predict")
     if anchors:
         check_batch_models()
-    policy = _policy(horizon, cadence)
+    policy, counted = _policy(horizon, cadence), _pattern(customers)
     with EventSpool() as spool:
         _read(file, mapping, spool)
-        span = _span(spool, until, cut)
+        at = _time("--cut", cut)
+        span = _span(spool, until, at)
         with _bar(len(spool)) as show:
             found = evaluate(spool.in_order(), policy, span, show)
     _warn(found)
-    if predictions is not None and found.cut is not None:
-        write_predictions(predictions, found.cut)
+    if predictions is not None and at is not None:
+        write_predictions(predictions, found.cuts[at])
     seconds = time.perf_counter() - began
     beside = Anchors(found.labels, policy.horizon_days, batch=anchors)
-    at_cut = beside.at_cut(found.cut) if found.cut else None
-    report = build_report(found, seconds, beside.at_labels(), at_cut)
+    report = build_report(found, beside, seconds, at, counted)
     if html is not None:
         from services.evaluate.html import write_page
 
@@ -113,6 +129,18 @@ def _policy(horizon: str | None, cadence: str | None) -> Policy:
     if cadence is not None:
         policy = replace(policy, cadence_days=_days("--cadence", cadence, 365))
     return policy
+
+
+def _pattern(customers: str | None) -> re.Pattern[str]:
+    if customers is None:
+        return EVERYBODY
+    try:
+        return re.compile(customers)
+    except re.error as error:
+        raise EvaluationError(
+            f"--customers {customers!r} is no regular expression: {error}. "
+            "Write a part of the ids to count, like ^shop-7/"
+        ) from None
 
 
 def _days(option: str, text: str, most: int) -> int:
@@ -171,9 +199,10 @@ def _checked(line: Good | Bad) -> Good | Bad:
     return line
 
 
-def _span(spool: EventSpool, until: str | None, cut: str | None) -> Span:
+def _span(spool: EventSpool, until: str | None, cut: int | None) -> Span:
     first, last = spool.span()
-    return Span.of(first, last, until=_time("--until", until), cut=_time("--cut", cut))
+    cuts = () if cut is None else (cut,)
+    return Span.of(first, last, until=_time("--until", until), cuts=cuts)
 
 
 @contextmanager
@@ -196,7 +225,7 @@ def _warn(found: Evaluated) -> None:
             "A longer --cadence leaves out none",
             err=True,
         )
-    if found.cut is not None and found.cut.outcome is None:
+    if any(cut.outcome is None for cut in found.cuts.values()):
         typer.echo(
             f"The horizon after the cut ends after {moment(found.span.until)}, where the record "
             "ends: what became of the customers is not known. If the record is complete up to a "
@@ -211,6 +240,8 @@ def _print(report: Report) -> None:
         f"{report.events:,} events of {report.customers:,} customers in {report.seconds:.1f} s; "
         f"horizon {report.horizon_days} days, a snapshot every {report.cadence_days} days"
     )
+    if report.counted < report.customers:
+        console.print(f"Counted are {report.counted:,} of them")
     targets: dict[str, Target | None] = {
         "Silent, prequential": report.prequential,
         "Closed, prequential": report.prequential_closed,

@@ -6,18 +6,20 @@ when it was taken. Batch models are trained anew every four weeks, and at the cu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Final, Protocol
 
 import numpy as np
 
 from services.evaluate.service import AtCut, EvaluationError
 from shared.domain.features import FEATURES, Floats
-from shared.domain.forecasts import Base, Labels
+from shared.domain.forecasts import Base, Labels, Mask, Outcome
 from shared.domain.policy import DAY_MS
 
 RETRAIN_MS: Final = 28 * DAY_MS
-#: By what customers are ranked (the larger, the likelier silent), and the probability of silence.
+#: By what customers are ranked (the larger, the likelier), and the probability: of silence, or of
+#: an account closed.
 Said = tuple[Floats, Floats]
 
 _RECENCY: Final = FEATURES.index("recency")
@@ -46,6 +48,7 @@ class BatchModel(Protocol):
 #: Trains on the labels whose outcome was known by a time, and on all snapshots taken by then;
 #: None while there are too few.
 Train = Callable[[Labels, Labels], BatchModel | None]
+Models = dict[str, Train]
 
 
 class Anchors:
@@ -66,19 +69,32 @@ class Anchors:
         self._labels = labels
         self._horizon = horizon_days
         self._models = _batch_models(labels, horizon_days) if batch else {}
+        self._closing = _closing_models(labels, horizon_days) if batch else {}
 
+    @cached_property
     def at_labels(self) -> dict[str, Said]:
-        """Return what was said of each label's snapshot, (n,)."""
+        """What was said of each label's snapshot, (n,): silence."""
         batch = {name: self._in_turn(train) for name, train in self._models.items()}
         return self._cheap(self._labels) | batch
 
     def at_cut(self, cut: AtCut) -> dict[str, Said]:
-        """Return what was said of each customer at the cut, (n,)."""
-        found = self._cheap(cut.base)
-        for name, train in self._models.items():
-            model = self._trained(train, cut.base.at)
-            found[name] = _heuristic(cut.base) if model is None else model.say(cut.base.features)
-        return found
+        """Return what was said of each customer at the cut, (n,): silence."""
+        batch = {
+            name: _heuristic(cut.base) if model is None else model.say(cut.base.features)
+            for name, model in self._at(cut, self._models)
+        }
+        return self._cheap(cut.base) | batch
+
+    def closed_at_cut(self, cut: AtCut) -> dict[str, Said]:
+        """Return what was said of each customer at the cut, (n,): an account closed."""
+        return {
+            name: model.say(cut.base.features)
+            for name, model in self._at(cut, self._closing)
+            if model is not None
+        }
+
+    def _at(self, cut: AtCut, models: Models) -> Iterator[tuple[str, BatchModel | None]]:
+        return ((name, self._trained(train, cut.base.at)) for name, train in models.items())
 
     def _cheap(self, known: Labels | Base) -> dict[str, Said]:
         """Return what needs no training."""
@@ -107,8 +123,8 @@ def _heuristic(known: Known) -> Said:
     return known.heuristic, known.heuristic
 
 
-def _batch_models(labels: Labels, horizon_days: float) -> dict[str, Train]:
-    """Return the batch models that there are, by name.
+def _batch_models(labels: Labels, horizon_days: float) -> Models:
+    """Return the batch models of silence that there are.
 
     Raises
     ------
@@ -117,15 +133,30 @@ def _batch_models(labels: Labels, horizon_days: float) -> dict[str, Train]:
 
     """
     check_batch_models()
-    from services.evaluate.boosting import Boosting  # noqa: PLC0415 - an extra, and slow to import
-    from services.evaluate.mbg_nbd import MbgNbd  # noqa: PLC0415
+    from services.evaluate.mbg_nbd import MbgNbd  # noqa: PLC0415 - an extra, and slow to import
 
-    found: dict[str, Train] = {
-        "mbg_nbd": lambda _, taken: MbgNbd.fit(taken, horizon_days),
-        "lightgbm": lambda known, _: Boosting.fit(known, horizon_days, plans=False),
-    }
+    found: Models = {"mbg_nbd": lambda _, taken: MbgNbd.fit(taken, horizon_days)}
+    return found | _boosted(labels, horizon_days, lambda came: came.silent)
+
+
+def _closing_models(labels: Labels, horizon_days: float) -> Models:
+    """Return those of accounts closed, if there are any."""
+    if not labels.outcome.closed.any():
+        return {}
+    return _boosted(labels, horizon_days, lambda came: came.closed)
+
+
+def _boosted(labels: Labels, horizon_days: float, pick: Callable[[Outcome], Mask]) -> Models:
+    from services.evaluate.boosting import Boosting  # noqa: PLC0415 - an extra, and slow to import
+
+    def trained(*, plans: bool) -> Train:
+        return lambda known, _: Boosting.fit(
+            known.features, pick(known.outcome), horizon_days, plans=plans
+        )
+
+    found: Models = {"lightgbm": trained(plans=False)}
     if bool(labels.features[:, _PLAN].any()):
-        found["lightgbm_plan"] = lambda known, _: Boosting.fit(known, horizon_days, plans=True)
+        found["lightgbm_plan"] = trained(plans=True)
     return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from services.evaluate.anchors import Said
 from shared.domain.churn_scorer import CLIP
 from shared.domain.features import FEATURES, Floats
-from shared.domain.forecasts import Labels
+from shared.domain.forecasts import Mask
 from shared.domain.hazard import FACTS, Steps, facts_of, moving, still
 
 _LEAST: Final = 200  # labels; fewer train nothing
@@ -43,14 +43,13 @@ class Boosting:
         self._codes = codes  # known ones of each column of codes, ascending
 
     @classmethod
-    def fit(cls, known: Labels, horizon_days: float, *, plans: bool) -> Self | None:
-        """Train on labels; None while they are few, or all the same."""
-        y = known.outcome.silent
+    def fit(cls, features: Floats, y: Mask, horizon_days: float, *, plans: bool) -> Self | None:
+        """Train on labels (n, F) and (n,); None while they are few, or all the same."""
         if len(y) < _LEAST or y.all() or not y.any():
             return None
-        codes = [np.unique(known.features[:, j]) for j in _CODES] if plans else []
+        codes = [np.unique(features[:, j]) for j in _CODES] if plans else []
         found = cls(Steps.of(horizon_days), codes)
-        x = found._columns(known.features)
+        x = found._columns(features)
         named = [f"f{number}" for number in range(x.shape[1])]
         # Codes are unordered; they come last.
         unordered = named[len(named) - len(codes) :]
@@ -59,7 +58,7 @@ class Boosting:
         return found
 
     def say(self, features: Floats) -> Said:
-        """Return the probability of silence for customers (n, F), as rank too."""
+        """Return the probability of what was learned for customers (n, F), as rank too."""
         p = np.clip(np.asarray(self._model.predict(self._columns(features))), CLIP, 1.0 - CLIP)
         return p, p
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
 from msgspec import Struct
 
-from services.evaluate.anchors import Said
-from services.evaluate.service import AtCut, Evaluated, moment
+from services.evaluate.anchors import Anchors, Said
+from services.evaluate.service import AtCut, Evaluated, EvaluationError, moment
 from shared.domain import accuracy
 from shared.domain.accuracy import Accuracy, Bin, Floats, Mask
 from shared.domain.challenger import Promotion
 from shared.domain.drift import Drift
 from shared.domain.forecasts import Base, Forecast, Labels, Outcome
+from shared.domain.learner import Learner
 from shared.domain.policy import DAY_MS
 
 WINDOW_MS: Final = 28 * DAY_MS  # of the figures over time
-Anchors = Mapping[str, Said]
+EVERYBODY: Final = re.compile("")
+Beside = Mapping[str, Said]  # what each anchor says
 
 
 class Figures(Struct, frozen=True, kw_only=True):
@@ -149,11 +152,13 @@ class Challenger(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """All of it. ``prequential`` and ``cut`` are of silence; ``drifts`` when it got worse.
 
+    ``customers`` are all there are, and ``counted`` those of whom the figures are.
     Accounts closed by customers and involuntarily are told apart where there are any of the latter.
     """
 
     events: int
     customers: int
+    counted: int
     seconds: float
     horizon_days: int
     cadence_days: int
@@ -174,25 +179,52 @@ class Report(Struct, frozen=True):
 
 
 def build_report(
-    found: Evaluated, seconds: float, at_labels: Anchors, at_cut: Anchors | None
+    found: Evaluated,
+    beside: Anchors,
+    seconds: float,
+    cut: int | None = None,
+    customers: re.Pattern[str] = EVERYBODY,
 ) -> Report:
     """Measure what was found.
 
     Parameters
     ----------
+    beside
+        What is measured too.
     seconds
         How long it took.
-    at_labels, at_cut
-        What each anchor said of silence: rank and probability (n,), for each label and for each
-        customer at the cut.
+    cut
+        One of those that were asked for.
+    customers
+        Only customers are counted in whose ids it is found. What was learned of all stays.
+
+    Raises
+    ------
+    EvaluationError
+        It is found in no id.
 
     """
-    labels, cut = found.labels, found.cut
+    which = _matching(found.ids, customers)
+    if not which.any():
+        raise EvaluationError(
+            f"--customers {customers.pattern!r} is found in none of the {len(which)} customers' "
+            "ids. Write a part of the ids to count"
+        )
+    counted = which[found.labels.customer]
+    labels, at_labels = found.labels.where(counted), _of(counted, beside.at_labels)
+    at = None if cut is None else found.cuts[cut]
+    at_cut: Beside = {}
+    closed: Beside = {}
+    if at is not None:
+        here = _matching(at.customers, customers)
+        at_cut, closed = _of(here, beside.at_cut(at)), _of(here, beside.closed_at_cut(at))
+        at = at.where(here)
     pick = _TARGETS
     ways = ("voluntary", "involuntary") if labels.outcome.involuntary.any() else ()
     return Report(
         events=found.events,
-        customers=found.customers,
+        customers=len(found.ids),
+        counted=int(which.sum()),
         seconds=round(seconds, 3),
         horizon_days=found.policy.horizon_ms // DAY_MS,
         cadence_days=found.policy.cadence_days,
@@ -202,13 +234,28 @@ def build_report(
         prequential=_prequential(labels, pick["silent"], at_labels),
         prequential_closed=_prequential(labels, pick["closed"], {}),
         prequential_churn=_prequential(labels, pick["churn"], {}),
-        cut=_cut(cut, at_cut or {}) if cut else None,
-        cut_closed=_target(*_at_cut(cut, pick["closed"]), {}) if cut else None,
-        cut_churn=_target(*_at_cut(cut, pick["churn"]), {}) if cut else None,
-        challenger=_challenger(found),
+        cut=_cut(at, at_cut) if at else None,
+        cut_closed=_target(*_at_cut(at, pick["closed"]), _known(at, closed)) if at else None,
+        cut_churn=_target(*_at_cut(at, pick["churn"]), {}) if at else None,
+        challenger=_challenger(labels, found.learner),
         **{f"prequential_{way}": _prequential(labels, pick[way], {}) for way in ways},
-        **{f"cut_{way}": _target(*_at_cut(cut, pick[way]), {}) for way in ways if cut},
+        **{f"cut_{way}": _target(*_at_cut(at, pick[way]), {}) for way in ways if at},
     )
+
+
+def _matching(ids: list[str], customers: re.Pattern[str]) -> Mask:
+    """Return whether (n,) a pattern is found in an id."""
+    return np.array([customers.search(each) is not None for each in ids], np.bool_)
+
+
+def _of(which: Mask, said: Beside) -> Beside:
+    """Return what is said of some of the customers."""
+    return {name: (rank[which], p[which]) for name, (rank, p) in said.items()}
+
+
+def _known(cut: AtCut, said: Beside) -> Beside:
+    """Return what can be measured."""
+    return said if cut.outcome else {}
 
 
 Pick = Callable[[Forecast, Outcome], tuple[Floats, Mask]]
@@ -221,15 +268,15 @@ _TARGETS: Final[dict[str, Pick]] = {
 }
 
 
-def _prequential(labels: Labels, pick: Pick, anchors: Anchors) -> Target:
+def _prequential(labels: Labels, pick: Pick, anchors: Beside) -> Target:
     p, y = pick(labels.forecast, labels.outcome)
     target = _target(p, y, labels.recent, anchors)
     return Target(**_fields(target) | {"over_time": _over_time(labels, p, y)})
 
 
-def _cut(cut: AtCut, anchors: Anchors) -> Cut:
+def _cut(cut: AtCut, anchors: Beside) -> Cut:
     p, y, recent = _at_cut(cut, _TARGETS["silent"])
-    target = _target(p, y, recent, anchors if cut.outcome else {})
+    target = _target(p, y, recent, _known(cut, anchors))
     return Cut(
         **_fields(target),
         at=moment(cut.base.at),
@@ -247,8 +294,7 @@ def _at_cut(cut: AtCut, pick: Pick) -> tuple[Floats, Mask, Mask]:
     return *pick(cut.base.forecast, cut.outcome), cut.base.recent
 
 
-def _challenger(found: Evaluated) -> Challenger:
-    labels, learner = found.labels, found.learner
+def _challenger(labels: Labels, learner: Learner) -> Challenger:
     return Challenger(
         champion=str(learner.model.chosen),
         challenger=str(learner.challenger.chosen),
@@ -258,7 +304,7 @@ def _challenger(found: Evaluated) -> Challenger:
     )
 
 
-def _target(p: Floats, y: Mask, recent: Mask, anchors: Anchors) -> Target:
+def _target(p: Floats, y: Mask, recent: Mask, anchors: Beside) -> Target:
     return Target(
         **_plain(accuracy.accuracy(p, y)),
         reliability=accuracy.reliability(p, y),

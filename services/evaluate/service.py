@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+
+import numpy as np
 
 from shared.adapters.event_files import Good
 from shared.domain.backtest import Backtest
+from shared.domain.configuration import CHALLENGER, CHAMPION, Configuration
 from shared.domain.drift import Drift
 from shared.domain.errors import TenureError
-from shared.domain.forecasts import Base, Labels, Outcome
+from shared.domain.forecasts import Base, Labels, Mask, Outcome
 from shared.domain.learner import Learner
 from shared.domain.policy import DAY_MS, Policy
 
@@ -29,18 +32,18 @@ class Span:
         The first and the last event of the file.
     until
         Where the record ends: later events are left out, and by then silence is silence.
-    cut
-        When the whole base is scored; None for never.
+    cuts
+        When the whole base is scored.
 
     """
 
     first: int
     last: int
     until: int
-    cut: int | None = None
+    cuts: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, first: int, last: int, *, until: int | None, cut: int | None) -> Span:
+    def of(cls, first: int, last: int, *, until: int | None, cuts: Iterable[int] = ()) -> Span:
         """Check the times; without ``until`` the record ends with the last event's day (UTC).
 
         Raises
@@ -55,19 +58,21 @@ class Span:
                 f"--until {moment(end)} is before the first event ({moment(first)}): "
                 "nothing is left. Choose a later time"
             )
-        if cut is not None and cut < first:
-            raise EvaluationError(
-                f"--cut {moment(cut)} is before the first event ({moment(first)}): "
-                "nobody is known then. Choose a later time"
-            )
-        if cut is not None and cut > end:
-            name = "the last event" if until is None else "--until"
-            raise EvaluationError(
-                f"--cut {moment(cut)} is after {name} ({moment(min(last, end))}): "
-                "nothing is recorded there. Choose an earlier time, "
-                "or say with --until up to when the record is complete"
-            )
-        return cls(first, last, end, cut)
+        chosen = tuple(cuts)
+        for cut in chosen:
+            if cut < first:
+                raise EvaluationError(
+                    f"--cut {moment(cut)} is before the first event ({moment(first)}): "
+                    "nobody is known then. Choose a later time"
+                )
+            if cut > end:
+                name = "the last event" if until is None else "--until"
+                raise EvaluationError(
+                    f"--cut {moment(cut)} is after {name} ({moment(min(last, end))}): "
+                    "nothing is recorded there. Choose an earlier time, "
+                    "or say with --until up to when the record is complete"
+                )
+        return cls(first, last, end, chosen)
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,15 @@ class AtCut:
     base: Base
     customers: list[str]
     outcome: Outcome | None
+
+    def where(self, which: Mask) -> AtCut:
+        """Return some of the customers (n,)."""
+        chosen = np.flatnonzero(which)
+        return AtCut(
+            self.base.where(chosen),
+            [self.customers[n] for n in chosen.tolist()],
+            self.outcome.where(chosen) if self.outcome else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -93,18 +107,22 @@ class Evaluated:
         When served predictions got worse.
     learner
         What it knew at the end.
+    ids
+        Of customers, by their row.
+    cuts
+        By their time.
 
     """
 
     policy: Policy
     span: Span
     events: int
-    customers: int
     skipped: int
     labels: Labels
     drifts: list[Drift]
     learner: Learner
-    cut: AtCut | None
+    ids: list[str]
+    cuts: dict[int, AtCut]
 
 
 def evaluate(
@@ -112,6 +130,9 @@ def evaluate(
     policy: Policy,
     span: Span,
     watch: Callable[[int, int], None] = lambda _events, _now: None,
+    *,
+    champion: Configuration = CHAMPION,
+    challenger: Configuration = CHALLENGER,
 ) -> Evaluated:
     """Take a history in.
 
@@ -125,9 +146,11 @@ def evaluate(
         Which times.
     watch
         Told after each day: events so far, and the time.
+    champion, challenger
+        How each learns.
 
     """
-    run = _Run(Backtest(policy), span, policy.horizon_ms)
+    run = _Run(Backtest(policy, champion, challenger), span.cuts, policy.horizon_ms)
     done = 0
     for stretch in run.backtest.run(_plain(events), span.until, run.stops):
         done += stretch.events
@@ -138,35 +161,35 @@ def evaluate(
         policy=policy,
         span=span,
         events=done,
-        customers=len(backtest.table),
         skipped=backtest.counts.snapshots_skipped,
         labels=backtest.labels(),
         drifts=backtest.learner.drifts,
         learner=backtest.learner,
-        cut=run.found,
+        ids=backtest.table.ids,
+        cuts=run.found,
     )
 
 
 class _Run:
-    """A backtest, and what is seen of it at the cut and a horizon later."""
+    """A backtest, and what is seen of it at each cut and a horizon later."""
 
-    def __init__(self, backtest: Backtest, span: Span, horizon_ms: int) -> None:
+    def __init__(self, backtest: Backtest, cuts: tuple[int, ...], horizon_ms: int) -> None:
         self.backtest = backtest
-        self._cut = span.cut
-        self._known_at = None if span.cut is None else span.cut + horizon_ms
-        self.stops = [each for each in (self._cut, self._known_at) if each is not None]
-        self.found: AtCut | None = None
+        self._cuts = cuts
+        self._horizon = horizon_ms
+        self.stops = [*cuts, *(cut + horizon_ms for cut in cuts)]
+        self.found: dict[int, AtCut] = {}
 
     def look(self) -> None:
         """Look at the base when it is time to."""
         now = self.backtest.now
-        if now == self._cut:
+        if now in self._cuts:
             base = self.backtest.base()
             ids = self.backtest.table.ids
-            self.found = AtCut(base, [ids[row] for row in base.customer.tolist()], None)
-        if now == self._known_at and self.found is not None:
-            outcome = self.backtest.outcome(self.found.base)
-            self.found = AtCut(self.found.base, self.found.customers, outcome)
+            self.found[now] = AtCut(base, [ids[row] for row in base.customer.tolist()], None)
+        before = self.found.get(now - self._horizon)
+        if before is not None:
+            self.found[before.base.at] = replace(before, outcome=self.backtest.outcome(before.base))
 
 
 def _plain(events: Iterable[Good]) -> Iterator[tuple[int, bytes]]:

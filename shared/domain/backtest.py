@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from shared.domain import ledger, lifecycle
 from shared.domain.batch import Batch, Record, read_batch
+from shared.domain.configuration import CHALLENGER, CHAMPION, Configuration
 from shared.domain.customer import CustomerTable, Indices
 from shared.domain.emission import Effects
 from shared.domain.event_data import ModelData
@@ -59,6 +60,13 @@ class Stretch(NamedTuple):
 class Backtest:
     """Drives a partition and its learner through a history.
 
+    Parameters
+    ----------
+    policy
+        Horizons, cadences and thresholds.
+    champion, challenger
+        How each learns at first.
+
     Attributes
     ----------
     learner
@@ -70,8 +78,13 @@ class Backtest:
 
     """
 
-    def __init__(self, policy: Policy) -> None:
-        self.learner = Learner(policy.horizon_days)
+    def __init__(
+        self,
+        policy: Policy,
+        champion: Configuration = CHAMPION,
+        challenger: Configuration = CHALLENGER,
+    ) -> None:
+        self.learner = Learner(policy.horizon_days, champion, challenger)
         self._policy = policy
         self._partition = Partition(_PARTITION, lambda _: _PARTITION, policy, rehearsal=True)
         self._next: Served | None = None

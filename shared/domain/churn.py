@@ -72,10 +72,9 @@ class ChurnModel:
         self.chosen = chosen
         ground = beside.groundwork if beside else Groundwork(Steps.of(horizon_days))
         self.groundwork: Groundwork = ground
-        level_memory = chosen.level_days / self.steps.horizon
-        self._silence = Recursive(INPUTS, PRIOR, chosen.memory, level_memory)
+        self._silence = Recursive(INPUTS, PRIOR, chosen, self.steps.horizon)
         self._cells = Cells(chosen.cells)
-        self._seasons = Seasons()
+        self._seasons = Seasons(chosen.season_prior)
         self._signals = Effects()
         self._spend = SpendLevel()
         self._loss = 0.0  # discounted log loss
@@ -155,6 +154,7 @@ class ChurnModel:
             steps=self.steps,
             silence=self._silence.linear(ground.scaler),
             usual=self._silence.usual(ground.scaler),
+            left=self.chosen.left,
             closure=ground.closure.closure(ground.scaler),
             forced=ground.forced.closure(ground.scaler) if ground.forced.exists else None,
             plans=self._cells.table(ground.plans),

@@ -40,8 +40,6 @@ REASONS: Final = (*INPUTS, *SIGNALS, "plan_calendar", "season")
 
 #: The heuristic before any label.
 AS_IT_IS: Final = (0.0, 1.0)
-#: How much of what sets today apart from what is usual is left a step further ahead.
-_LEFT: Final = 0.9
 _CHUNK: Final = 8192  # rows at a time: their columns stay in the processor's cache
 _VISITS, _PLAN, _FAMILY, _OWN, _DAY = (
     FEATURES.index(name) for name in ("visits", "plan", "family", "plan_days", "day")
@@ -59,8 +57,9 @@ class Scorer:
     silence, closure, forced
         Log odds of silence, and of an account closed by the customer and involuntarily, within
         one step; None where the latter was never seen.
-    usual
-        Log odds of silence as they were on average lately, for the steps further ahead.
+    usual, left
+        Log odds of silence as they were on average lately, and how much of what sets today apart
+        from them is left a step further ahead.
     plans, seasons
         What calendars add to the log odds of silence.
     warm
@@ -76,6 +75,7 @@ class Scorer:
     steps: Steps
     silence: Linear
     usual: Linear
+    left: float
     closure: Closure
     plans: PlanTable
     seasons: Floats
@@ -118,7 +118,7 @@ class Scorer:
         signalled = Signalled.of(features, length)
         total = np.zeros(len(features))
         for step, ahead in enumerate(self._starts()):
-            gone = 1.0 - _LEFT**step
+            gone = 1.0 - self.left**step
             linear = self.silence.towards(self.usual, gone)
             odds = now + gone * (usual - now)
             odds += _sum(linear, STILL, moving(facts, self.steps, ahead, length))

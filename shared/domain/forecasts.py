@@ -181,3 +181,18 @@ class Base:
     value: Floats
     visits: Floats
     expected_visits: Floats
+
+    def where(self, which: Mask | Indices) -> Base:
+        """Return some of the customers."""
+        return Base(
+            at=self.at,
+            customer=self.customer[which],
+            forecast=self.forecast.where(which),
+            heuristic=self.heuristic[which],
+            recent=self.recent[which],
+            features=self.features[which],
+            spend=self.spend[which],
+            value=self.value[which],
+            visits=self.visits[which],
+            expected_visits=self.expected_visits[which],
+        )

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from shared.domain.challenger import Comparison, Promotion
 from shared.domain.churn import HORIZON_DAYS, ChurnModel
-from shared.domain.configuration import CHALLENGER
+from shared.domain.configuration import CHALLENGER, CHAMPION, Configuration
 from shared.domain.drift import Drift, DriftDetector
 from shared.domain.evaluation import Prequential
 from shared.domain.features import FEATURES, Floats
@@ -99,6 +99,8 @@ class Learner:
     ----------
     horizon_days
         That of the labels.
+    champion, challenger
+        How each learns at first.
 
     Attributes
     ----------
@@ -117,9 +119,14 @@ class Learner:
 
     """
 
-    def __init__(self, horizon_days: float = HORIZON_DAYS) -> None:
-        self.model = ChurnModel(horizon_days)
-        self.challenger = ChurnModel(horizon_days, CHALLENGER, self.model)
+    def __init__(
+        self,
+        horizon_days: float = HORIZON_DAYS,
+        champion: Configuration = CHAMPION,
+        challenger: Configuration = CHALLENGER,
+    ) -> None:
+        self.model = ChurnModel(horizon_days, champion)
+        self.challenger = ChurnModel(horizon_days, challenger, self.model)
         self.comparison = Comparison()
         self.promotions: list[Promotion] = []
         self.metrics = Prequential()

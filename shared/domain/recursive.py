@@ -19,17 +19,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.domain.configuration import Configuration
 from shared.domain.logistic import Linear, Scaler, Standardised, information
 
 Floats = NDArray[np.float64]
 
-#: Precision of what is believed of a weight at first, in labels' information; it is forgotten.
-_AT_FIRST: Final = 1000.0
-#: The same of the level, of the believed weight, and of every other one; never forgotten.
-_FREE: Final = 0.1
-_LOOSE: Final = 1.0
-_TIGHT: Final = 30.0
-_USUAL: Final = 0.75  # half-life of the average of what was known, in horizons
+_LOOSE: Final = 1.0  # pull of the believed weight: that it is worth something is known
 _FEWEST: Final = 50.0  # no half-life is shorter, in labels
 
 
@@ -61,13 +56,15 @@ class Recursive:
         I inputs, standardised by a `Scaler`.
     believed
         The number of the one that is log odds already: its weight is 1 at first, all others are 0.
-    memory, level_memory
-        Half-lives of the weights and of the level, in horizons.
+    chosen
+        How it believes and forgets.
+    horizon
+        H in days.
 
     """
 
     def __init__(
-        self, names: tuple[str, ...], believed: int, memory: float, level_memory: float
+        self, names: tuple[str, ...], believed: int, chosen: Configuration, horizon: float
     ) -> None:
         from scipy.linalg import lapack
 
@@ -75,15 +72,16 @@ class Recursive:
         self._solve = lapack.dposv
         size = len(names) + 1  # the level is last
         self._believed = believed
-        self._memory, self._level_memory = memory, level_memory
+        self._memory, self._level_memory = chosen.memory, chosen.level_days / horizon
+        self._usual_memory = chosen.usual
         self._prior = np.zeros(size)
         self._prior[believed] = 1.0
-        self._pull = np.full(size, _TIGHT)
-        self._pull[believed], self._pull[-1] = _LOOSE, _FREE
+        self._pull = np.full(size, chosen.pull)
+        self._pull[believed], self._pull[-1] = _LOOSE, chosen.level_pull
         self._pulls = np.diag(self._pull)
         self._weights = self._prior.copy()
         self._usual, self._averaged = self._prior.copy(), 0.0  # labels in the average, discounted
-        self._information = np.diag(np.full(size, _AT_FIRST))
+        self._information = np.diag(np.full(size, chosen.belief))
         self._information[-1, -1] = 0.0
 
     def of(self, standardised: Standardised) -> Floats:
@@ -103,7 +101,7 @@ class Recursive:
         information = roots[:, :, None] * roots[:, None, :]
         # What is forgotten of the labels' pull is made up for by that of the prior.
         pull = (1.0 - parts) * self._pull
-        return [*map(Kept, information, pull, _kept(_USUAL * pace).tolist())]
+        return [*map(Kept, information, pull, _kept(self._usual_memory * pace).tolist())]
 
     def log_odds(self, x: Floats) -> float:
         """Return the log odds of one (I + 1,) of `of`."""

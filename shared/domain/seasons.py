@@ -11,9 +11,6 @@ Floats = NDArray[np.float64]
 
 _SEASONS: Final = 13
 _YEAR: Final = 365.25
-#: Information that a season has to gather before half of it is believed, as a share of the labels
-#: in a horizon.
-_PRIOR: Final = 1 / 10
 
 
 class Seasons:
@@ -21,9 +18,17 @@ class Seasons:
 
     In the first year a season only keeps its own weeks from moving the level of the others; after
     that it is what to expect.
+
+    Parameters
+    ----------
+    prior
+        Information that a season has to gather before half of it is believed, as a share of the
+        labels in a horizon.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prior: float) -> None:
+        self._prior = prior
         self._effects = [0.0] * _SEASONS
         self._seen = [0.0] * _SEASONS
 
@@ -34,7 +39,7 @@ class Seasons:
     def learn(self, season: int, gradient: float, information: float, pace: float) -> None:
         """Move a season; ``pace`` is the number of labels in a horizon."""
         self._seen[season] += information
-        self._effects[season] -= gradient / (_PRIOR * pace + self._seen[season])
+        self._effects[season] -= gradient / (self._prior * pace + self._seen[season])
 
     def table(self) -> Floats:
         """Return the effects (13,)."""

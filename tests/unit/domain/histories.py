@@ -130,6 +130,7 @@ def scorer(weight: NDArray[np.float64], lean: float = 0.0) -> Scorer:
         steps=Steps.of(POLICY.horizon_days),
         silence=silence,
         usual=silence,
+        left=1.0,
         closure=Closure(Linear(zeros, ones, zeros, -5.0)),
         plans=Cells(prior=5.0).table(Plans()),
         seasons=np.zeros(13),

@@ -282,15 +282,16 @@ def test_silence_raises_the_risk_and_steps_multiply() -> None:
     assert (np.diff(risk) > 0).all()
 
 
-def test_the_further_ahead_the_more_what_is_usual_counts() -> None:
+@pytest.mark.parametrize("left", [0.9, 0.5, 1.0])
+def test_the_further_ahead_the_more_what_is_usual_counts(left: float) -> None:
     zeros, ones = np.zeros(len(INPUTS)), np.ones(len(INPUTS))
     now, usual = (Linear(zeros, ones, zeros, level) for level in (2.0, -1.0))
     x = customers(1, planned=False)
     for days, expected in (
         (7.0, sigmoid(2.0)),
-        (28.0, np.prod([sigmoid(-1.0 + 3.0 * left) for left in (1.0, 0.9, 0.81, 0.729)])),
+        (28.0, np.prod([sigmoid(-1.0 + 3.0 * left**step) for step in range(4)])),
     ):
-        cold = ChurnModel(days).scorer()
+        cold = ChurnModel(days, replace(CHAMPION, left=left)).scorer()
         scorer = replace(cold, warm=True, silence=now, usual=usual)
         assert scorer.predict(x) == pytest.approx([expected])
 
@@ -356,7 +357,18 @@ def test_a_state_that_names_no_configuration_goes_on_as_it_was_learned() -> None
 
 
 @pytest.mark.parametrize(
-    "change", [{"memory": 20.0}, {"level_days": 90.0}, {"cells": 50.0}, {"seasons": False}]
+    "change",
+    [
+        {"memory": 20.0},
+        {"level_days": 90.0},
+        {"cells": 50.0},
+        {"seasons": False},
+        {"belief": 10.0},
+        {"pull": 1.0},
+        {"level_pull": 10.0},
+        {"usual": 5.0},
+        {"season_prior": 10.0},
+    ],
 )
 def test_a_configuration_is_learned_by_and_kept(change: dict[str, Any]) -> None:
     chosen, data = replace(CHAMPION, **change), examples(400)

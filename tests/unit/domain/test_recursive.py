@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from shared.domain.configuration import CHAMPION
 from shared.domain.logistic import Linear, Scaler, Standardised
-from shared.domain.recursive import _AT_FIRST, _FREE, _LOOSE, _TIGHT, _USUAL, Recursive
+from shared.domain.recursive import _LOOSE, Recursive
 
 NAMES = ("odds", "other", "constant")
 FOREVER = 1e12
 TRUE = np.array([0.7, -0.8])
+
+
+def recursive(memory: float, level_memory: float) -> Recursive:
+    """Return one that forgets by half-lives in horizons."""
+    return Recursive(NAMES, 0, replace(CHAMPION, memory=memory, level_days=level_memory), 1.0)
 
 
 def labels(n: int, level: float, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -61,12 +68,13 @@ def odds_of(model: Recursive, scaler: Scaler, row: np.ndarray) -> float:
 def test_it_is_at_the_optimum_of_what_is_remembered(half_life: float) -> None:
     x, y = labels(4000, 0.3)
     scaler = scaler_of(x)
-    model = taught(Recursive(NAMES, 0, half_life, half_life), scaler, x, y)
+    model = taught(recursive(half_life, half_life), scaler, x, y)
     age = np.arange(len(y))[::-1]
     worth = 0.5 ** (age / half_life)
-    at_first = _AT_FIRST * 0.5 ** (len(y) / half_life)
+    at_first = CHAMPION.belief * 0.5 ** (len(y) / half_life)
     prior = np.array([1.0, 0.0, 0.0, 0.0])
-    precision = np.array([_LOOSE, _TIGHT, _TIGHT, _FREE]) + at_first * np.array([1, 1, 1, 0])
+    pull = np.array([_LOOSE, CHAMPION.pull, CHAMPION.pull, CHAMPION.level_pull])
+    precision = pull + at_first * np.array([1, 1, 1, 0])
 
     def loss(w: np.ndarray) -> float:
         odds = design(model, scaler, x) @ w
@@ -81,7 +89,7 @@ def test_it_is_at_the_optimum_of_what_is_remembered(half_life: float) -> None:
 def test_before_any_label_it_says_what_is_believed() -> None:
     x, _ = labels(500, 0.0)
     scaler = scaler_of(x)
-    model = Recursive(NAMES, 0, 1.0, 1.0)
+    model = recursive(1.0, 1.0)
     for row in x[:20]:
         assert odds_of(model, scaler, row) == pytest.approx(row[0])
 
@@ -90,7 +98,7 @@ def test_the_level_is_forgotten_sooner_than_the_weights() -> None:
     x, y = labels(6000, 0.0)
     later, turned = labels(600, 2.0, seed=2)
     scaler = scaler_of(x)
-    model = taught(Recursive(NAMES, 0, 1.0, 0.02), scaler, x, y, pace=3000.0)
+    model = taught(recursive(1.0, 0.02), scaler, x, y, pace=3000.0)
     before = model._weights.copy()
     taught(model, scaler, later, turned, pace=3000.0)
     assert model._weights[-1] - before[-1] == pytest.approx(2.0, abs=0.5)
@@ -100,7 +108,7 @@ def test_the_level_is_forgotten_sooner_than_the_weights() -> None:
 def test_an_offset_is_learned_around() -> None:
     x, y = labels(4000, 0.3)
     scaler = scaler_of(x)
-    plain, helped = (Recursive(NAMES, 0, FOREVER, FOREVER) for _ in range(2))
+    plain, helped = (recursive(FOREVER, FOREVER) for _ in range(2))
     taught(plain, scaler, x, y)
     for row, label in zip(design(helped, scaler, x), y.tolist(), strict=True):
         learn(helped, row, label, offset=1.5)
@@ -110,7 +118,7 @@ def test_an_offset_is_learned_around() -> None:
 def test_a_constant_input_means_nothing() -> None:
     x, y = labels(2000, 0.0)
     scaler = scaler_of(x)
-    model = taught(Recursive(NAMES, 0, 1.0, 1.0), scaler, x, y, pace=500.0)
+    model = taught(recursive(1.0, 1.0), scaler, x, y, pace=500.0)
     assert model._weights[2] == 0.0
     assert model.linear(scaler).spread[2] == 0.0
 
@@ -119,7 +127,7 @@ def test_where_the_believed_input_is_constant_it_still_counts() -> None:
     x, y = labels(2000, 0.0)
     x[:, 0] = -2.0
     scaler = scaler_of(x)
-    model = taught(Recursive(NAMES, 0, 1.0, 1.0), scaler, x, y, pace=500.0)
+    model = taught(recursive(1.0, 1.0), scaler, x, y, pace=500.0)
     assert model.linear(scaler).intercept == pytest.approx(
         model._weights[-1] - 2.0 * model._weights[0]
     )
@@ -128,7 +136,7 @@ def test_where_the_believed_input_is_constant_it_still_counts() -> None:
 def test_a_copy_says_what_the_learner_says() -> None:
     x, y = labels(2000, 0.0)
     scaler = scaler_of(x)
-    model = taught(Recursive(NAMES, 0, 1.0, 1.0), scaler, x, y, pace=500.0)
+    model = taught(recursive(1.0, 1.0), scaler, x, y, pace=500.0)
     linear = model.linear(scaler)
     shares = sum(linear.share(j, x[:, j]) for j in range(3))
     expected = [odds_of(model, scaler, row) for row in x]
@@ -138,11 +146,11 @@ def test_a_copy_says_what_the_learner_says() -> None:
 def test_what_is_usual_is_the_average_of_what_was_known() -> None:
     x, y = labels(900, 0.0)
     scaler, pace = scaler_of(x), 400.0
-    model, known = Recursive(NAMES, 0, 1.0, 0.2), []
+    model, known = recursive(1.0, 0.2), []
     for row, label in zip(design(model, scaler, x), y.tolist(), strict=True):
         learn(model, row, label, pace)
         known.append(model._weights.copy())
-    worth = 0.5 ** (np.arange(len(known))[::-1] / (_USUAL * pace))
+    worth = 0.5 ** (np.arange(len(known))[::-1] / (CHAMPION.usual * pace))
     expected = np.average(known, axis=0, weights=worth)
     found, (mean, spread) = model.usual(scaler), scaler.moments()
     assert found.weight[1] == pytest.approx(expected[1])
@@ -154,8 +162,8 @@ def test_what_is_usual_is_the_average_of_what_was_known() -> None:
 def test_a_state_without_an_average_sets_out_from_what_is_known() -> None:
     x, y = labels(900, 0.0)
     scaler = scaler_of(x)
-    former = taught(Recursive(NAMES, 0, 1.0, 0.2), scaler, x, y, pace=400.0).dump()
-    model = Recursive(NAMES, 0, 1.0, 0.2)
+    former = taught(recursive(1.0, 0.2), scaler, x, y, pace=400.0).dump()
+    model = recursive(1.0, 0.2)
     model.restore({name: former[name] for name in ("weights", "information")})
     assert model.usual(scaler).weight.tolist() == model.linear(scaler).weight.tolist()
     assert model.usual(scaler).intercept == model.linear(scaler).intercept
@@ -164,8 +172,8 @@ def test_a_state_without_an_average_sets_out_from_what_is_known() -> None:
 def test_learning_goes_on_to_the_bit_after_a_restore() -> None:
     x, y = labels(900, 0.0)
     scaler = scaler_of(x)
-    model = taught(Recursive(NAMES, 0, 1.0, 0.2), scaler, x[:600], y[:600], pace=500.0)
-    restored = Recursive(NAMES, 0, 1.0, 0.2)
+    model = taught(recursive(1.0, 0.2), scaler, x[:600], y[:600], pace=500.0)
+    restored = recursive(1.0, 0.2)
     restored.restore(json.loads(json.dumps(model.dump())))
     for one in (model, restored):
         taught(one, scaler, x[600:], y[600:], pace=500.0)
@@ -176,14 +184,14 @@ def test_what_another_regression_knew_is_believed_at_first() -> None:
     x, _ = labels(500, 0.0)
     scaler = scaler_of(x)
     former = Linear(*scaler.moments(), np.array([0.6, -1.2, 0.0]), -0.4)
-    model = Recursive(NAMES, 0, 1.0, 1.0)
+    model = recursive(1.0, 1.0)
     model.take_over(former)
     expected = former.intercept + former.share(0, x[:, 0]) + former.share(1, x[:, 1])
     assert [odds_of(model, scaler, row) for row in x] == pytest.approx(expected)
 
 
 def test_what_never_varies_does_not_end_learning_once_the_first_belief_is_forgotten() -> None:
-    model = Recursive(NAMES, 0, 1.0, 1.0)
+    model = recursive(1.0, 1.0)
     x = np.array([0.5, 0.0, 0.0, 1.0])
     for n in range(60_000):
         learn(model, x, n % 4 == 0)

@@ -10,6 +10,7 @@ import pytest
 from services.evaluate.anchors import RETRAIN_MS, Anchors, Said
 from services.evaluate.service import AtCut, Evaluated, EvaluationError, Span, evaluate
 from shared.adapters.event_files import Good
+from shared.domain.accuracy import accuracy
 from shared.domain.features import FEATURES, Floats
 from shared.domain.forecasts import Forecast, Labels, Outcome
 from shared.domain.policy import DAY_MS, Policy
@@ -19,19 +20,19 @@ from tests.unit.evaluate.builders import DAYS, orders, purchases, write_csv
 
 POLICY = Policy(horizon_ms=14 * DAY_MS, cadence_days=7)
 CUT = T0 + 80 * DAY_MS
+TENURE = FEATURES.index("tenure")
 
 
 @pytest.fixture(scope="module")
 def history() -> Evaluated:
     events = sorted(purchases(orders()), key=lambda one: one[0])
     goods = (Good(line, at, value) for line, (at, value) in enumerate(events))
-    span = Span.of(T0, T0 + DAYS * DAY_MS, until=None, cut=CUT)
+    span = Span.of(T0, T0 + DAYS * DAY_MS, until=None, cuts=[CUT])
     return evaluate(goods, POLICY, span)
 
 
 def cut_of(history: Evaluated) -> AtCut:
-    assert history.cut is not None
-    return history.cut
+    return history.cuts[CUT]
 
 
 class Noted:
@@ -55,7 +56,7 @@ def test_what_is_said_of_a_snapshot_was_known_when_it_was_taken(history: Evaluat
     labels = history.labels
     anchors = Anchors(labels, POLICY.horizon_days, batch=False)
     anchors._models["noted"] = train
-    _, p = anchors.at_labels()["noted"]
+    _, p = anchors.at_labels["noted"]
     for at, said, heuristic in zip(labels.at, p, labels.heuristic, strict=True):
         trained_at = at // RETRAIN_MS * RETRAIN_MS
         known = np.count_nonzero(labels.labelled_at <= trained_at)
@@ -69,6 +70,38 @@ def test_at_the_cut_all_that_is_known_by_then_is_used(history: Evaluated) -> Non
     anchors._models["noted"] = train
     _, p = anchors.at_cut(cut_of(history))["noted"]
     assert set(p.tolist()) == {np.count_nonzero(labels.labelled_at <= CUT) / 1e6}
+
+
+def test_several_cuts_are_what_each_is_alone(history: Evaluated) -> None:
+    events = sorted(purchases(orders()), key=lambda one: one[0])
+    goods = (Good(line, at, value) for line, (at, value) in enumerate(events))
+    second = CUT + POLICY.horizon_ms  # which is when the outcome of the first is known
+    found = evaluate(goods, POLICY, Span.of(T0, T0 + DAYS * DAY_MS, until=None, cuts=[CUT, second]))
+    assert list(found.cuts) == [CUT, second]
+    first, alone = found.cuts[CUT], cut_of(history)
+    assert first.customers == alone.customers
+    assert first.base.forecast.silent.tolist() == alone.base.forecast.silent.tolist()
+    for cut in found.cuts.values():
+        assert cut.outcome is not None
+    assert first.outcome is not None
+    assert alone.outcome is not None
+    assert first.outcome.silent.tolist() == alone.outcome.silent.tolist()
+
+
+def test_of_closings_batch_models_learn_closings(history: Evaluated) -> None:
+    features, silent = simulated(3000, 4)
+    closed = np.random.default_rng(5).random(3000) < np.where(features[:, TENURE] > 120, 0.3, 0.02)
+    nothing = np.zeros(3000)
+    labels = replace(fitted(features), outcome=Outcome(silent, closed, nothing, closed))
+    base = replace(cut_of(history).base, features=features)
+    found = Anchors(labels, 28.0, batch=True).closed_at_cut(AtCut(base, [], None))
+    assert found.keys() == {"lightgbm"}
+    rank, p = found["lightgbm"]
+    assert accuracy(p, closed, rank).auc > 0.75
+    assert accuracy(p, silent, rank).auc < 0.65
+    assert p.mean() == pytest.approx(closed.mean(), abs=0.02)
+    none = Anchors(history.labels, POLICY.horizon_days, batch=True)
+    assert not none.closed_at_cut(cut_of(history))
 
 
 def test_recency_ranks_by_days_of_silence(history: Evaluated) -> None:
@@ -132,7 +165,6 @@ def simulated(n: int, seed: int) -> tuple[Floats, np.ndarray]:
 
 def test_mbg_nbd_recovers_what_made_the_customers() -> None:
     from services.evaluate.mbg_nbd import MbgNbd
-    from shared.domain.accuracy import accuracy
 
     features, silent = simulated(4000, 1)
     model = MbgNbd.fit(fitted(features), 28.0)
@@ -155,19 +187,14 @@ def test_too_few_customers_fit_nothing() -> None:
 
 def test_boosting_learns_what_there_is_to_learn() -> None:
     from services.evaluate.boosting import Boosting
-    from shared.domain.accuracy import accuracy
 
     features, silent = simulated(3000, 3)
-    labels = fitted(features[:2000])
-    known = replace(
-        labels, outcome=Outcome(silent[:2000], silent[:2000], np.zeros(2000), silent[:2000])
-    )
-    model = Boosting.fit(known, 28.0, plans=False)
+    model = Boosting.fit(features[:2000], silent[:2000], 28.0, plans=False)
     assert model is not None
     found = accuracy(model.say(features[2000:])[1], silent[2000:])
     assert found.auc > 0.75
     assert found.ece < 0.06
-    assert Boosting.fit(known.where(np.arange(50)), 28.0, plans=True) is None
+    assert Boosting.fit(features[:50], silent[:50], 28.0, plans=True) is None
 
 
 def test_boosting_says_nothing_of_plans_where_programs_read(
@@ -177,7 +204,5 @@ def test_boosting_says_nothing_of_plans_where_programs_read(
 
     features, silent = simulated(1000, 3)
     features[:, FEATURES.index("plan")] = np.arange(1000) % 4 * 4_000_000  # codes are far apart
-    labels = fitted(features)
-    known = replace(labels, outcome=Outcome(silent, silent, np.zeros(1000), silent))
-    assert Boosting.fit(known, 28.0, plans=True) is not None
+    assert Boosting.fit(features, silent, 28.0, plans=True) is not None
     assert capfd.readouterr().out == ""

@@ -215,6 +215,35 @@ def test_the_figures_at_the_cut_follow_from_the_predictions(
     assert report["auc"] == pytest.approx(wins.mean())
 
 
+def test_some_customers_are_counted_and_all_are_learned_of(
+    tenure: Tenure, shop: str, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.csv"
+    every = tenure.report(shop, *MAP, *SPAN, *CUT, "--predictions", str(target))
+    parts = [
+        tenure.report(shop, *MAP, *SPAN, *CUT, "--customers", which) for which in ("^c1", "^c[^1]")
+    ]
+    ids = {customer for customer, *_ in orders()}
+    ours = sum(each.startswith("c1") for each in ids)
+    assert [each["counted"] for each in (every, *parts)] == [len(ids), ours, len(ids) - ours]
+    assert {each["customers"] for each in parts} == {len(ids)}
+    for part in ("prequential", "prequential_closed", "cut", "cut_closed"):
+        n = [each[part]["n"] for each in parts]
+        assert sum(n) == every[part]["n"]
+        assert min(n) > 0
+        # Means over all follow from those over parts, so each was said what it was said before.
+        for name in ("brier", "log_loss", "base_rate"):
+            means = [each[part][name] for each in parts]
+            assert np.average(means, weights=n) == pytest.approx(every[part][name])
+    p = [float(each["p_silent"]) for each in read(target) if each["customer_id"].startswith("c1")]
+    told = [mean * n for n, mean, _ in parts[0]["cut"]["reliability"]]
+    assert sum(told) == pytest.approx(sum(p))
+    anchors = [each["prequential"]["anchors"]["recency"] for each in (every, *parts)]
+    assert [each["n"] for each in anchors] == [each["prequential"]["n"] for each in (every, *parts)]
+    shown, _ = tenure.good(shop, *MAP, *SPAN, "--customers", "^c1")
+    assert f"Counted are {ours} of them" in shown
+
+
 def test_bad_lines_are_named(tenure: Tenure, tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("customer,ts,total\nc,2026-01-31,1\nc,soon,2\nc,1969-01-01,3\n")
@@ -235,6 +264,8 @@ def test_bad_lines_are_named(tenure: Tenure, tmp_path: Path) -> None:
         (("--horizon", "0d"), "--horizon '0d' is not between 1d and 730d"),
         (("--cadence", "2 months"), "--cadence '2 months' is not between 1d and 365d"),
         (("--predictions", "out.csv"), "--predictions needs --cut"),
+        (("--customers", "c("), "--customers 'c(' is no regular expression"),
+        (("--customers", "^shop"), "is found in none of the 29 customers' ids"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
