@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from services.commands.history import HistoryFile, Mapping
+from services.evaluate import asked
 from services.evaluate.anchors import Anchors, check_batch_models
+from services.evaluate.history import read_history
 from services.evaluate.predictions import write_predictions
 from services.evaluate.report import (
     EVERYBODY,
@@ -28,15 +29,11 @@ from services.evaluate.report import (
     build_report,
 )
 from services.evaluate.service import Evaluated, EvaluationError, Span, evaluate, moment
-from shared.adapters.event_files import Bad, Good, read_events
 from shared.adapters.event_spool import EventSpool
 from shared.domain.customer import PENDING
 from shared.domain.policy import DAY_MS, Policy
 from shared.settings import load_settings
 
-_SHOWN = 20
-_DURATION = re.compile(r"(\d+)\s*([dw]?)")
-_DAYS = {"": 1, "d": 1, "w": 7}
 _FIGURES = ("auc", "pr_auc", "log_loss", "brier", "ece", "base_rate")
 
 
@@ -101,7 +98,7 @@ def evaluate_file(
         check_batch_models()
     policy, counted = _policy(horizon, cadence), _pattern(customers)
     with EventSpool() as spool:
-        _read(file, mapping, spool)
+        read_history(file, mapping, spool, lambda line: typer.echo(line, err=True))
         at = _time("--cut", cut)
         span = _span(spool, until, at)
         with _bar(len(spool)) as show:
@@ -125,78 +122,35 @@ def evaluate_file(
 def _policy(horizon: str | None, cadence: str | None) -> Policy:
     policy = load_settings().policy()
     if horizon is not None:
-        policy = replace(policy, horizon_ms=_days("--horizon", horizon, 730) * DAY_MS)
+        with _of("--horizon"):
+            policy = replace(policy, horizon_ms=asked.days(horizon, asked.MOST_HORIZON) * DAY_MS)
     if cadence is not None:
-        policy = replace(policy, cadence_days=_days("--cadence", cadence, 365))
+        with _of("--cadence"):
+            policy = replace(policy, cadence_days=asked.days(cadence, asked.MOST_CADENCE))
     return policy
 
 
 def _pattern(customers: str | None) -> re.Pattern[str]:
     if customers is None:
         return EVERYBODY
-    try:
-        return re.compile(customers)
-    except re.error as error:
-        raise EvaluationError(
-            f"--customers {customers!r} is no regular expression: {error}. "
-            "Write a part of the ids to count, like ^shop-7/"
-        ) from None
-
-
-def _days(option: str, text: str, most: int) -> int:
-    found = _DURATION.fullmatch(text.strip().lower())
-    days = int(found[1]) * _DAYS[found[2]] if found else 0
-    if not 1 <= days <= most:
-        raise EvaluationError(
-            f"{option} {text!r} is not between 1d and {most}d. "
-            "Write whole days or weeks, like 28d or 13w"
-        )
-    return days
+    with _of("--customers"):
+        return asked.pattern(customers)
 
 
 def _time(option: str, text: str | None) -> int | None:
     if text is None:
         return None
+    with _of(option):
+        return asked.time(text)
+
+
+@contextmanager
+def _of(option: str) -> Iterator[None]:
+    """Say which option is wrong."""
     try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise EvaluationError(
-            f"{option} {text!r} is no time. Write it like 2026-01-31 or 2026-01-31T12:00:00Z"
-        ) from None
-    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-def _read(file: Path, mapping: str | None, spool: EventSpool) -> None:
-    """Take the events of a file, or say which lines are none.
-
-    Raises
-    ------
-    EvaluationError
-        There are bad lines, or no events at all.
-
-    """
-    bad = 0
-    for line in map(_checked, read_events(file, mapping)):
-        if isinstance(line, Good):
-            spool.add(line)
-            continue
-        bad += 1
-        if bad <= _SHOWN:
-            typer.echo(f"line {line.line}: {line.field}: {line.reason}. {line.remedy}", err=True)
-    if bad:
-        raise EvaluationError(
-            f"{bad} of {bad + len(spool)} lines are no events. Mend them or leave them out"
-        )
-    if not len(spool):
-        raise EvaluationError(f"{file} holds no events")
-
-
-def _checked(line: Good | Bad) -> Good | Bad:
-    """Refuse what the scorer would refuse later."""
-    if isinstance(line, Good) and line.at <= 0:
-        reason, remedy = f"{moment(line.at)} is not after 1970-01-01T00:00:00Z", "Correct the time"
-        return Bad(line.line, "time", reason, remedy, line.value.decode())
-    return line
+        yield
+    except ValueError as error:
+        raise EvaluationError(f"{option} {error}") from None
 
 
 def _span(spool: EventSpool, until: str | None, cut: int | None) -> Span:
