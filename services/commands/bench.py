@@ -7,9 +7,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from services.commands.bench_churn import churn
 from services.commands.bench_products import products
 
 bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
+bench.command()(churn)
 bench.command()(products)
 
 

@@ -27,6 +27,7 @@ _EVALUATE: Final = (
     "tests/unit/evaluate/test_evaluate_command.py::test_the_report_has_what_programs_rely_on"
 )
 _PRODUCTS: Final = "tests/unit/evaluate/test_products.py::test_the_command_measures_a_file"
+_CHURN: Final = "tests/unit/evaluate/test_bench_churn.py::test_there_is_a_row_for_each_measure"
 _REPLAY: Final = (
     "tests/integration/test_replay.py::test_the_command_sends_a_file_in_order_and_moves_time"
 )
@@ -105,6 +106,8 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tenure bench products": _PRODUCTS,
     "tenure bench products FILE": _PRODUCTS,
     "tenure evaluate --cut": _EVALUATE,
+    "tenure bench churn SETS": _CHURN,
+    "tenure bench churn docs/model-sets.toml --data FOLDER --out docs/model-tables.md": _CHURN,
     "tenure campaigns approve NAME VERSION": "tests/unit/campaigner/test_controls.py::"
     "test_an_author_needs_somebody_else",
     "pg_restore --clean --if-exists --dbname=tenure tenure.dump": "tests/deploy/test_postgres.py::"
