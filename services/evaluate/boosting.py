@@ -22,7 +22,7 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "learning_rate": 0.05,
     "num_leaves": 15,
     "min_data_in_leaf": 50,
-    "num_threads": 2,
+    "num_threads": 1,  # several that wait for each other on busy cores take many times as long
     "deterministic": True,
     "force_row_wise": True,
     "seed": 1,
