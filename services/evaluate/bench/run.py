@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -110,7 +111,10 @@ def bench(
     show(0, len(tasks))
     processes = min(os.cpu_count() or 1, len(tasks))
     # Spawned: LightGBM's threads, and those of the bar, would be lacking in a forked process.
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    # Ctrl-C ends them at once; by themselves they would end with what is waiting for them.
+    with ProcessPoolExecutor(
+        processes, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_DFL)
+    ) as pool:
         for task, backtested in zip(tasks, pool.map(backtest, tasks), strict=True):
             found[task.data_set.label(task.run), task.row] = backtested
             show(len(found), len(tasks))
