@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from services.evaluate.anchors import Said
-from shared.domain.churn_scorer import CLIP
 from shared.domain.features import FEATURES, Floats
 from shared.domain.forecasts import Labels
+from shared.domain.logistic import CLIP
 
 _LEAST: Final = 100  # customers
 _START: Final = (0.5, 0.5, 1.0, 2.0)  # r, alpha in horizons, a, b

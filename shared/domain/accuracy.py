@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.churn_scorer import CLIP
 from shared.domain.evaluation import ECE_BINS
+from shared.domain.logistic import CLIP
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

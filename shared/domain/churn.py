@@ -17,9 +17,9 @@ from shared.domain.calendars import Cells, effect
 from shared.domain.churn_scorer import Scorer
 from shared.domain.configuration import CHAMPION, Configuration
 from shared.domain.features import FEATURES, Floats
-from shared.domain.groundwork import MEMORY, Groundwork, Labels, log_loss
+from shared.domain.groundwork import MEMORY, Groundwork, Labels
 from shared.domain.hazard import INPUTS, PRIOR, Steps
-from shared.domain.logistic import Logistic, information, sigmoid
+from shared.domain.logistic import Logistic, information, log_loss, sigmoid
 from shared.domain.recursive import Recursive
 from shared.domain.seasons import Seasons
 from shared.domain.signals import Effects
@@ -163,6 +163,7 @@ class ChurnModel:
             fit=(ground.heuristic.level, ground.heuristic.slope),
             spend_level=self._spend.value,
             silence_signals=self._signals.learned(),
+            long_run=ground.long_run.table(self.chosen.long_run),
         )
 
     def dump(self) -> dict[str, Any]:

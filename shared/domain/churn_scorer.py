@@ -27,14 +27,14 @@ from shared.domain.hazard import (
     prior,
     still,
 )
-from shared.domain.logistic import Linear
+from shared.domain.logistic import CLIP, Linear
+from shared.domain.long_run import LongRunTable
 from shared.domain.seasons import seasons
 from shared.domain.signals import NO_SIGNALS, SIGNALS, Learned, Signalled
 from shared.domain.value import unscaled_spend
 
 Floats = NDArray[np.float64]
 
-CLIP: Final = 1e-4  # probabilities served lie in [CLIP, 1 - CLIP]
 #: What a reason may be called: an input of the model, a signal, or what a calendar adds.
 REASONS: Final = (*INPUTS, *SIGNALS, "plan_calendar", "season")
 
@@ -70,6 +70,8 @@ class Scorer:
         Of `value.unscaled_spend`.
     silence_signals
         What signals add to the log odds of silence.
+    long_run
+        What a share of the chance of silence of customers on plans comes from; None for nothing.
     """
 
     steps: Steps
@@ -84,6 +86,7 @@ class Scorer:
     spend_level: float = 1.0
     silence_signals: Learned = NO_SIGNALS
     forced: Closure | None = None
+    long_run: LongRunTable | None = None
 
     def predict(self, features: Floats) -> Floats:
         """Return (n,) probabilities of silence over the horizon for (n, F) features."""
@@ -126,7 +129,11 @@ class Scorer:
             plans.add_to(odds, ahead)
             signalled.add_to(odds, self.silence_signals, ahead)
             total -= np.log(1.0 + np.exp(-odds))
-        return _clipped(np.exp(total))
+        silent = np.exp(total)
+        if self.long_run is not None and len(plans.which):
+            some = plans.which
+            silent[some] = self.long_run.pooled(silent[some], features[some])
+        return _clipped(silent)
 
     def _fitted(self, features: Floats) -> Floats:
         facts, (level, slope) = facts_of(features), self.fit

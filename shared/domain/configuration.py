@@ -36,6 +36,8 @@ class Configuration:
     season_prior
         Information that a season has to gather before half of it is believed, as a share of the
         labels in a horizon.
+    long_run
+        Share of what is said of customers on plans that comes from `shared.domain.long_run`.
 
     """
 
@@ -49,6 +51,7 @@ class Configuration:
     usual: float = 0.75
     left: float = 0.9
     season_prior: float = 0.1
+    long_run: float = 0.5
 
     def __str__(self) -> str:
         """Return it as people read it: of what hardly anybody changes, what was changed."""

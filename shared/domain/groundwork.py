@@ -15,11 +15,18 @@ from typing import Any, Final
 import numpy as np
 
 from shared.domain.calendars import Place, Plans
-from shared.domain.churn_scorer import CLIP
 from shared.domain.closing import Closing
 from shared.domain.features import FEATURES, Floats
 from shared.domain.hazard import INPUTS, PRIOR, Steps, facts_of, inputs
-from shared.domain.logistic import Calibrated, Scaler, Standardised, information, sigmoid
+from shared.domain.logistic import (
+    Calibrated,
+    Scaler,
+    Standardised,
+    information,
+    log_loss,
+    sigmoid,
+)
+from shared.domain.long_run import LongRun
 from shared.domain.seasons import seasons
 from shared.domain.signals import Present, present
 
@@ -71,6 +78,8 @@ class Groundwork:
         Learned so far.
     loss
         Discounted log loss of the heuristic as fitted.
+    long_run
+        What became of customers on plans over whole horizons.
 
     """
 
@@ -83,6 +92,7 @@ class Groundwork:
         self.closure = Closing(expected=True)
         self.forced = Closing(expected=False)
         self.plans = Plans()
+        self.long_run = LongRun(steps)
         self._pace = 0.0  # labels within a horizon, discounted
         self._first_day = math.inf  # of the first label's snapshot
         self._last_day = -math.inf  # of the newest one's
@@ -171,6 +181,7 @@ class Groundwork:
             "forced": self.forced.logistic.dump(),
             "forced_signals": self.forced.effects.dump(),
             "plans": self.plans.dump(),
+            "long_run": self.long_run.dump(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -187,8 +198,5 @@ class Groundwork:
             self.forced.logistic.restore(state["forced"])
             self.forced.effects.restore(state["forced_signals"])
         self.plans.restore(state["plans"], max(self._last_day, 0.0))
-
-
-def log_loss(p: float, y: int) -> float:
-    """Return -ln of the probability given to the outcome, clipped at `CLIP`."""
-    return -math.log(max(p if y else 1 - p, CLIP))
+        if "long_run" in state:
+            self.long_run.restore(state["long_run"])

@@ -258,6 +258,7 @@ class Learner:
             said[self.challenger].append(challenger)
             self._compare(example)
         features, spent = _features(examples), [each.spend for each in examples]
+        self.model.groundwork.long_run.learn(features, [each.silent for each in examples])
         for model, silent in said.items():
             model.learn_spend(features, np.array(silent), spent)
 

@@ -61,8 +61,9 @@ class Measured:
         self._rows: list[NDArray[np.void]] = []
 
     def serve(self, model: Served) -> None:
-        """Remember a model as far as it is asked again: plans take megabytes."""
-        self._scorers[model.version] = replace(model.scorer, plans=self._cold.plans)
+        """Remember a model as far as it is asked again: what is said of plans takes megabytes."""
+        kept = replace(model.scorer, plans=self._cold.plans, long_run=None)
+        self._scorers[model.version] = kept
 
     def add(self, effects: Effects) -> None:
         """Take in what a stretch led to."""

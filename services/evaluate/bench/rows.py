@@ -19,6 +19,7 @@ TRIED: Final[dict[str, tuple[Any, ...]]] = {
     "left": (1.0, 0.8, 0.7),
     "season_prior": (0.01,),
     "seasons": (False,),
+    "long_run": (0.0, 0.3, 0.7, 1.0),
 }
 #: What the configuration that is deployed is called.
 DEPLOYED: Final = "as deployed"

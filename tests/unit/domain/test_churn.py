@@ -16,36 +16,13 @@ from shared.domain.calendars import effect
 from shared.domain.churn import HORIZON_DAYS, ChurnModel, ModelStateError
 from shared.domain.churn_scorer import REASONS
 from shared.domain.configuration import CHAMPION
-from shared.domain.features import FEATURES
 from shared.domain.hazard import INPUTS, Facts, Steps, facts_of, inputs, moving, prior, still
 from shared.domain.logistic import Calibrated, Linear, Logistic, Scaler, Standardised
 from shared.domain.seasons import seasons
-from tests.unit.domain.teaching import teach
+from tests.unit.domain.teaching import AT, customers, teach
 
 Floats = NDArray[np.float64]
 Examples = tuple[Floats, NDArray[np.int64], NDArray[np.int64]]
-AT = {name: column for column, name in enumerate(FEATURES)}
-
-
-def customers(n: int = 600, seed: int = 5, *, planned: bool = True) -> Floats:
-    """Facts as they occur, over a year and a half, some customers on one of three plans."""
-    rng = np.random.default_rng(seed)
-    x = np.zeros((n, len(FEATURES)))
-    x[:, AT["visits"]] = rng.geometric(0.2, n) - 1
-    never = x[:, AT["visits"]] == 0
-    x[:, AT["tenure"]] = rng.uniform(0, 400, n)
-    x[:, AT["recency"]] = np.where(never, 1.0, rng.uniform(0, 1, n)) * x[:, AT["tenure"]]
-    for name, scale in (("visits_7", 0.3), ("visits_30", 1.0), ("visits_90", 2.0)):
-        x[:, AT[name]] = np.where(never, 0.0, rng.exponential(scale, n))
-    x[:, AT["mean_spend"]] = rng.exponential(20.0, n)
-    x[:, AT["onboarding"]] = rng.exponential(3.0, n)
-    x[:, AT["services"]] = rng.integers(0, 4, n)
-    x[:, AT["day"]] = 15_000 + np.sort(rng.uniform(0, 550, n))
-    if planned:
-        x[:, AT["plan"]] = rng.integers(0, 4, n)
-        x[:, AT["family"]] = np.where(x[:, AT["plan"]] > 1, 2, x[:, AT["plan"]])
-        x[:, AT["plan_days"]] = np.where(never, 0.0, x[:, AT["tenure"]])
-    return x.astype(np.float32).astype(np.float64)
 
 
 def examples(n: int = 600, seed: int = 5, lean: float = 0.0, *, planned: bool = True) -> Examples:

@@ -27,8 +27,8 @@ from tests.unit.domain.histories import (
     usage,
 )
 from tests.unit.domain.leaving import POLICY
-from tests.unit.domain.teaching import teach
-from tests.unit.domain.test_churn import customers, trained
+from tests.unit.domain.teaching import customers, teach
+from tests.unit.domain.test_churn import trained
 
 FAILED, COMPLAINED = FEATURES.index("payments_failed"), FEATURES.index("complained")
 COMPLAINTS = FEATURES.index("complaints")

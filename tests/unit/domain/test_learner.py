@@ -17,6 +17,7 @@ from shared.domain.churn import ChurnModel
 from shared.domain.configuration import CHALLENGER, CHAMPION
 from shared.domain.features import FEATURES
 from shared.domain.learner import Learner, Snapshot
+from shared.domain.long_run import LongRun
 from shared.domain.outputs import Example, Identity, Training, Watermark
 from shared.domain.policy import DAY_MS
 from shared.schemas.snapshots import encode_snapshot, snapshot_key
@@ -136,6 +137,18 @@ def test_what_comes_again_is_learned_once(logs: list[list[Training]], random: Ra
     list(learn(once, log))
     list(learn(twice, repeated))
     assert final(once) == final(twice)
+
+
+def test_what_is_measured_teaches_the_long_run_and_nothing_else_does() -> None:
+    known = [example(0, n, 1 + n) for n in range(12)]
+    examples = [replace(each, measured=n % 3 > 0) for n, each in enumerate(known)]
+    learner = Learner(HORIZON)
+    list(learner.take(0, Training(Watermark(0, 12), examples)))
+    alone = LongRun(learner.model.steps)
+    told = [each for each in examples if each.measured]
+    alone.learn(np.array([each.features for each in told]), [each.silent for each in told])
+    assert learner.model.groundwork.long_run.dump() == alone.dump()
+    assert alone.dump()["labels"] == len(told) == 8
 
 
 def test_an_example_waits_until_every_partition_has_passed_its_time() -> None:

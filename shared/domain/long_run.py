@@ -1,0 +1,188 @@
+"""What became of customers who stood alike, in the long run: silence over the whole horizon.
+
+Customers on a plan often come and go together, by its calendar. What follows them closely
+(`shared.domain.churn`) is right while this run of a plan is like the one before, and far too sure
+where it is not: a thousand customers of one course are one observation of its calendar. So a share
+of what is said of customers on plans comes from here (a linear opinion pool: Stone 1961): tables of
+outcomes that know nothing of today's level and of the calendar, and forget nothing.
+
+Each cell (recency and tenure, recency and visits, ...) has an effect in log odds beside those of
+the heuristic. All cells of a customer share in explaining an outcome; each moves by its own
+information and is shrunk to nothing where it has seen little.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.domain.features import FEATURES, Floats
+from shared.domain.hazard import Steps, facts_of, prior
+from shared.domain.logistic import information, log_loss, sigmoid
+
+Ints = NDArray[np.int64]
+
+#: Where one part ends and the next begins: of recency and tenure in horizons, of visits, and of the
+#: heuristic's log odds.
+_RECENCY: Final = (
+    0.03, 0.07, 0.1, 0.15, 0.2, 0.25, 0.33, 0.42, 0.5, 0.6, 0.75, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75,
+    2.0, 2.5, 3.0, 4.0, 6.0, 10.0,
+)  # fmt: skip
+_TENURE: Final = (
+    0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0,
+    13.0, 17.0, 24.0,
+)  # fmt: skip
+_VISITS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 25, 32, 45, 64, 100, 200)
+_ODDS: Final = np.arange(-4.0, 4.1, 0.5)
+_FAMILIES: Final = 64  # families of plans whose codes leave the same remainder share cells
+_R, _T, _V, _O = (len(each) + 1 for each in (_RECENCY, _TENURE, _VISITS, _ODDS))
+#: Whoever was never active has cells of their own.
+_EVER: Final = 2
+
+#: Which of (ever active, recency, tenure, visits, odds, family) tell cells of a table apart.
+_SIZES: Final = np.array([_EVER, _R, _T, _V, _O, _FAMILIES])
+_TABLES: Final = np.array(
+    [
+        (1, 0, 0, 0, 0, 0),
+        (1, 1, 1, 0, 0, 0),
+        (1, 1, 0, 1, 0, 0),
+        (1, 0, 1, 1, 0, 0),
+        (1, 1, 0, 0, 1, 0),
+        (1, 1, 0, 0, 0, 1),
+    ],
+    np.bool_,
+)
+_CELLS: Final = np.where(_TABLES, _SIZES, 1).prod(axis=1)
+_FIRST: Final = np.concatenate([[0], np.cumsum(_CELLS)[:-1]])
+_STRIDES: Final = np.array(
+    [
+        [int(sizes[n + 1 :].prod()) if told else 0 for n, told in enumerate(table)]
+        for table, sizes in zip(_TABLES.tolist(), np.where(_TABLES, _SIZES, 1), strict=True)
+    ]
+)
+
+_PRIOR: Final = 5.0  # information that a cell has to gather before half of it is believed
+_STEP: Final = 0.5  # of Newton's: as all six explain the same outcome, whole ones go too far
+_FEWEST: Final = 100  # labels; fewer do not tell whether it is better than the heuristic
+_MEMORY: Final = 0.999  # discount of the losses by which that is told
+
+_COLUMNS: Final = [FEATURES.index(name) for name in ("recency", "tenure", "visits", "family")]
+_PLAN: Final = FEATURES.index("plan")
+
+
+class LongRun:
+    """Learns whether customers on plans were silent over a whole horizon.
+
+    Parameters
+    ----------
+    steps
+        How the horizon is cut.
+
+    """
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        size = int(_CELLS.sum())
+        self._effects, self._seen = [0.0] * size, [0.0] * size
+        self._labels = 0
+        self._losses = [0.0, 0.0]  # discounted: its own, and the heuristic's
+
+    @property
+    def warm(self) -> bool:
+        """Whether it has beaten the heuristic on labels that it had not seen."""
+        own, heuristic = self._losses
+        return self._labels >= _FEWEST and own < heuristic
+
+    def learn(self, features: Floats, silent: list[bool]) -> None:
+        """Learn labels (n, F) whose horizon is over, in their order; those without a plan not."""
+        which = np.flatnonzero(features[:, _PLAN])
+        if not len(which):
+            return
+        some = features[which]
+        keys, start = _keys(some, self._steps)
+        outcomes = [silent[n] for n in which.tolist()]
+        effects, seen = self._effects, self._seen
+        for cells, odds, y in zip(keys.tolist(), start.tolist(), outcomes, strict=True):
+            p = sigmoid(odds + sum(effects[cell] for cell in cells))
+            self._note(log_loss(p, y), log_loss(sigmoid(odds), y))
+            told = information(p)
+            for cell in cells:
+                seen[cell] += told
+                effects[cell] += _STEP * (y - p) / (_PRIOR + seen[cell])
+
+    def _note(self, own: float, heuristic: float) -> None:
+        self._labels += 1
+        self._losses = [
+            _MEMORY * before + loss
+            for before, loss in zip(self._losses, (own, heuristic), strict=True)
+        ]
+
+    def table(self, share: float) -> LongRunTable | None:
+        """Return a frozen copy; None before it is better than the heuristic."""
+        if not self.warm or not share:
+            return None
+        return LongRunTable(self._steps, np.array(self._effects), share)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state as JSON values."""
+        cells = [[cell, self._effects[cell], seen] for cell, seen in enumerate(self._seen) if seen]
+        return {"cells": cells, "labels": self._labels, "losses": self._losses}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put back what `dump` returned."""
+        for cell, effect, seen in state["cells"]:
+            self._effects[cell], self._seen[cell] = effect, seen
+        self._labels, self._losses = state["labels"], state["losses"]
+
+
+@dataclass(frozen=True)
+class LongRunTable:
+    """`LongRun` at one moment.
+
+    Attributes
+    ----------
+    steps
+        How the horizon is cut.
+    effects
+        Of all cells, table by table.
+    share
+        What of a probability comes from here.
+
+    """
+
+    steps: Steps
+    effects: Floats
+    share: float
+
+    def pooled(self, silent: Floats, features: Floats) -> Floats:
+        """Return (n,) probabilities of silence, those (n,) of another among them."""
+        return (1.0 - self.share) * silent + self.share * self.predict(features)
+
+    def predict(self, features: Floats) -> Floats:
+        """Return (n,) probabilities of silence over the horizon for (n, F) features."""
+        keys, odds = _keys(features, self.steps)
+        for key in keys.T:
+            odds += self.effects[key]
+        found: Floats = 1.0 / (1.0 + np.exp(-odds))
+        return found
+
+
+def _keys(features: Floats, steps: Steps) -> tuple[Ints, Floats]:
+    """Return the cells (n, tables) of customers, and the heuristic's log odds (n,)."""
+    recency, tenure, visits, family = (features[:, column] for column in _COLUMNS)
+    odds = prior(facts_of(features), steps)
+    parts = np.column_stack(
+        [
+            visits > 0,
+            np.searchsorted(_RECENCY, recency / steps.horizon, side="right"),
+            np.searchsorted(_TENURE, tenure / steps.horizon, side="right"),
+            np.searchsorted(_VISITS, visits, side="right"),
+            np.searchsorted(_ODDS, odds, side="right"),
+            family % _FAMILIES,
+        ]
+    ).astype(np.int64)
+    keys: Ints = _FIRST + parts @ _STRIDES.T
+    return keys, odds
