@@ -89,6 +89,7 @@ class LongRun:
         self._effects, self._seen = [0.0] * size, [0.0] * size
         self._labels = 0
         self._losses = [0.0, 0.0]  # discounted: its own, and the heuristic's
+        self._frozen: Floats | None = None  # the effects, until more is learned
 
     @property
     def warm(self) -> bool:
@@ -101,6 +102,7 @@ class LongRun:
         which = np.flatnonzero(features[:, _PLAN])
         if not len(which):
             return
+        self._frozen = None
         some = features[which]
         keys, start = _keys(some, self._steps)
         outcomes = [silent[n] for n in which.tolist()]
@@ -124,7 +126,9 @@ class LongRun:
         """Return a frozen copy; None before it is better than the heuristic."""
         if not self.warm or not share:
             return None
-        return LongRunTable(self._steps, np.array(self._effects), share)
+        if self._frozen is None:
+            self._frozen = np.array(self._effects)
+        return LongRunTable(self._steps, self._frozen, share)
 
     def dump(self) -> dict[str, Any]:
         """Return the state as JSON values."""
@@ -133,6 +137,7 @@ class LongRun:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Put back what `dump` returned."""
+        self._frozen = None
         for cell, effect, seen in state["cells"]:
             self._effects[cell], self._seen[cell] = effect, seen
         self._labels, self._losses = state["labels"], state["losses"]

@@ -122,6 +122,11 @@ def test_it_goes_on_bit_for_bit_after_a_restore() -> None:
     assert known is not None
     assert same is not None
     assert known.predict(x).tolist() == same.predict(x).tolist()
+    before = known.predict(x).tolist()
+    model.learn(more, cyclic(more))
+    after = model.table(0.5)
+    assert after is not None
+    assert known.predict(x).tolist() == before != after.predict(x).tolist()
 
 
 @pytest.mark.parametrize("share", [0.5, 0.2])
