@@ -110,36 +110,46 @@ def still(facts: Facts) -> list[Floats]:
 
 def moving(facts: Facts, steps: Steps, ahead: float, length: float) -> list[Floats]:
     """Return the other inputs for the step of ``length`` days that starts ``ahead`` days on."""
-    alpha = steps.horizon / 2.0
     recency, tenure = facts.recency + ahead, facts.tenure + ahead
-    span = np.maximum(facts.tenure - facts.recency, 0.0)
-    repeat = np.maximum(facts.visits - 1.0, 0.0)
-    shape = _RATE_SHAPE + repeat
-    known = np.log(alpha + tenure)
-    weight = shape * (known - np.log(alpha + span))
-    quiet = np.exp(shape * (known - np.log(alpha + tenure + length)))
+    span, repeat = _span(facts), _repeat(facts)
+    weight, odds = _prior(facts, steps, ahead, length)
     return [
         np.log(1.0 + recency),
         np.log(1.0 + tenure),
-        np.log(1.0 + recency * (repeat + 1.0) / (span + alpha)),
+        np.log(1.0 + recency * (repeat + 1.0) / (span + steps.horizon / 2.0)),
         weight,
-        _prior(repeat, weight, quiet),
+        odds,
         np.log(1.0 + facts.visits_7 * 0.5 ** (ahead / 7.0)),
         np.log(1.0 + facts.visits_30 * 0.5 ** (ahead / 30.0)),
         np.log(1.0 + facts.visits_90 * 0.5 ** (ahead / 90.0)),
     ]
 
 
-def _prior(repeat: Floats, weight: Floats, quiet: Floats) -> Floats:
-    """Log odds of silence: gone, or alive and quiet."""
+def _span(facts: Facts) -> Floats:
+    found: Floats = np.maximum(facts.tenure - facts.recency, 0.0)
+    return found
+
+
+def _repeat(facts: Facts) -> Floats:
+    found: Floats = np.maximum(facts.visits - 1.0, 0.0)
+    return found
+
+
+def _prior(facts: Facts, steps: Steps, ahead: float, length: float) -> tuple[Floats, Floats]:
+    """Return the weight of silence, and its log odds: gone, or alive and quiet."""
+    alpha, repeat = steps.horizon / 2.0, _repeat(facts)
+    tenure, shape = facts.tenure + ahead, _RATE_SHAPE + repeat
+    known = np.log(alpha + tenure)
+    weight = shape * (known - np.log(alpha + _span(facts)))
+    quiet = np.exp(shape * (known - np.log(alpha + tenure + length)))
     alive = 1.0 / (1.0 + np.exp(np.minimum(weight, 50.0)) / (2.0 + repeat))
     silent = np.minimum(np.maximum(1.0 - alive * (1.0 - quiet), _SURE), 1.0 - _SURE)
-    return np.log(silent / (1.0 - silent))
+    return weight, np.log(silent / (1.0 - silent))
 
 
 def prior(facts: Facts, steps: Steps) -> Floats:
     """Return the heuristic's log odds of silence over the whole horizon."""
-    return moving(facts, steps, 0.0, steps.horizon)[PRIOR - STILL]
+    return _prior(facts, steps, 0.0, steps.horizon)[1]
 
 
 def inputs(facts: Facts, steps: Steps) -> Floats:

@@ -13,6 +13,7 @@ information and is shrunk to nothing where it has seen little.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,27 +43,13 @@ _R, _T, _V, _O = (len(each) + 1 for each in (_RECENCY, _TENURE, _VISITS, _ODDS))
 #: Whoever was never active has cells of their own.
 _EVER: Final = 2
 
-#: Which of (ever active, recency, tenure, visits, odds, family) tell cells of a table apart.
-_SIZES: Final = np.array([_EVER, _R, _T, _V, _O, _FAMILIES])
-_TABLES: Final = np.array(
-    [
-        (1, 0, 0, 0, 0, 0),
-        (1, 1, 1, 0, 0, 0),
-        (1, 1, 0, 1, 0, 0),
-        (1, 0, 1, 1, 0, 0),
-        (1, 1, 0, 0, 1, 0),
-        (1, 1, 0, 0, 0, 1),
-    ],
-    np.bool_,
-)
-_CELLS: Final = np.where(_TABLES, _SIZES, 1).prod(axis=1)
-_FIRST: Final = np.concatenate([[0], np.cumsum(_CELLS)[:-1]])
-_STRIDES: Final = np.array(
-    [
-        [int(sizes[n + 1 :].prod()) if told else 0 for n, told in enumerate(table)]
-        for table, sizes in zip(_TABLES.tolist(), np.where(_TABLES, _SIZES, 1), strict=True)
-    ]
-)
+#: How many parts there are of what tells cells apart: ever active, recency, tenure, visits, odds,
+#: family.
+_SIZES: Final = (_EVER, _R, _T, _V, _O, _FAMILIES)
+#: By which of them, in their order, each table does.
+_TABLES: Final = ((0,), (0, 1, 2), (0, 1, 3), (0, 2, 3), (0, 1, 4), (0, 1, 5))
+_CELLS: Final = [math.prod(_SIZES[part] for part in table) for table in _TABLES]
+_FIRST: Final = [sum(_CELLS[:number]) for number in range(len(_TABLES))]
 
 _PRIOR: Final = 5.0  # information that a cell has to gather before half of it is believed
 _STEP: Final = 0.5  # of Newton's: as all six explain the same outcome, whole ones go too far
@@ -85,7 +72,7 @@ class LongRun:
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
-        size = int(_CELLS.sum())
+        size = sum(_CELLS)
         self._effects, self._seen = [0.0] * size, [0.0] * size
         self._labels = 0
         self._losses = [0.0, 0.0]  # discounted: its own, and the heuristic's
@@ -105,22 +92,20 @@ class LongRun:
         self._frozen = None
         some = features[which]
         keys, start = _keys(some, self._steps)
+        rows = np.column_stack(keys).tolist()
         outcomes = [silent[n] for n in which.tolist()]
         effects, seen = self._effects, self._seen
-        for cells, odds, y in zip(keys.tolist(), start.tolist(), outcomes, strict=True):
-            p = sigmoid(odds + sum(effects[cell] for cell in cells))
-            self._note(log_loss(p, y), log_loss(sigmoid(odds), y))
-            told = information(p)
+        own, heuristic = self._losses
+        for cells, odds, y in zip(rows, start.tolist(), outcomes, strict=True):
+            p = sigmoid(odds + sum([effects[cell] for cell in cells]))
+            own = _MEMORY * own + log_loss(p, y)
+            heuristic = _MEMORY * heuristic + log_loss(sigmoid(odds), y)
+            told, step = information(p), _STEP * (y - p)
             for cell in cells:
-                seen[cell] += told
-                effects[cell] += _STEP * (y - p) / (_PRIOR + seen[cell])
-
-    def _note(self, own: float, heuristic: float) -> None:
-        self._labels += 1
-        self._losses = [
-            _MEMORY * before + loss
-            for before, loss in zip(self._losses, (own, heuristic), strict=True)
-        ]
+                known = seen[cell] = seen[cell] + told
+                effects[cell] += step / (_PRIOR + known)
+        self._losses = [own, heuristic]
+        self._labels += len(outcomes)
 
     def table(self, share: float) -> LongRunTable | None:
         """Return a frozen copy; None before it is better than the heuristic."""
@@ -132,14 +117,17 @@ class LongRun:
 
     def dump(self) -> dict[str, Any]:
         """Return the state as JSON values."""
-        cells = [[cell, self._effects[cell], seen] for cell, seen in enumerate(self._seen) if seen]
-        return {"cells": cells, "labels": self._labels, "losses": self._losses}
+        return {
+            "effects": self._effects[:],
+            "seen": self._seen[:],
+            "labels": self._labels,
+            "losses": self._losses,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Put back what `dump` returned."""
         self._frozen = None
-        for cell, effect, seen in state["cells"]:
-            self._effects[cell], self._seen[cell] = effect, seen
+        self._effects, self._seen = state["effects"][:], state["seen"][:]
         self._labels, self._losses = state["labels"], state["losses"]
 
 
@@ -169,25 +157,29 @@ class LongRunTable:
     def predict(self, features: Floats) -> Floats:
         """Return (n,) probabilities of silence over the horizon for (n, F) features."""
         keys, odds = _keys(features, self.steps)
-        for key in keys.T:
+        for key in keys:
             odds += self.effects[key]
         found: Floats = 1.0 / (1.0 + np.exp(-odds))
         return found
 
 
-def _keys(features: Floats, steps: Steps) -> tuple[Ints, Floats]:
-    """Return the cells (n, tables) of customers, and the heuristic's log odds (n,)."""
+def _keys(features: Floats, steps: Steps) -> tuple[list[Ints], Floats]:
+    """Return the cells (n,) of customers in each table, and the heuristic's log odds (n,)."""
     recency, tenure, visits, family = (features[:, column] for column in _COLUMNS)
     odds = prior(facts_of(features), steps)
-    parts = np.column_stack(
-        [
-            visits > 0,
-            np.searchsorted(_RECENCY, recency / steps.horizon, side="right"),
-            np.searchsorted(_TENURE, tenure / steps.horizon, side="right"),
-            np.searchsorted(_VISITS, visits, side="right"),
-            np.searchsorted(_ODDS, odds, side="right"),
-            family % _FAMILIES,
-        ]
-    ).astype(np.int64)
-    keys: Ints = _FIRST + parts @ _STRIDES.T
-    return keys, odds
+    parts = (
+        (visits > 0.0).astype(np.int64),
+        np.searchsorted(_RECENCY, recency / steps.horizon, side="right"),
+        np.searchsorted(_TENURE, tenure / steps.horizon, side="right"),
+        np.searchsorted(_VISITS, visits, side="right"),
+        np.searchsorted(_ODDS, odds, side="right"),
+        family.astype(np.int64) % _FAMILIES,
+    )
+    return [_key(table, first, parts) for table, first in zip(_TABLES, _FIRST, strict=True)], odds
+
+
+def _key(table: tuple[int, ...], first: int, parts: tuple[Ints, ...]) -> Ints:
+    key = parts[table[0]]
+    for part in table[1:]:
+        key = key * _SIZES[part] + parts[part]
+    return first + key
