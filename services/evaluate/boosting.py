@@ -11,7 +11,7 @@ from services.evaluate.anchors import Said
 from shared.domain.features import FEATURES, Floats
 from shared.domain.forecasts import Mask
 from shared.domain.hazard import FACTS, Steps, facts_of, moving, still
-from shared.domain.logistic import CLIP
+from shared.domain.losses import CLIP
 
 _LEAST: Final = 200  # labels; fewer train nothing
 _CODES: Final = [FEATURES.index(name) for name in ("plan", "family")]

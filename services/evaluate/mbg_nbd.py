@@ -16,7 +16,7 @@ from scipy import optimize, special
 from services.evaluate.anchors import Said
 from shared.domain.features import FEATURES, Floats
 from shared.domain.forecasts import Labels
-from shared.domain.logistic import CLIP
+from shared.domain.losses import CLIP
 
 _LEAST: Final = 100  # customers
 _START: Final = (0.5, 0.5, 1.0, 2.0)  # r, alpha in horizons, a, b

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.domain.evaluation import ECE_BINS
-from shared.domain.logistic import CLIP
+from shared.domain.losses import CLIP
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -24,7 +24,7 @@ from typing import Any, Final
 import numpy as np
 from msgspec import Struct
 
-from shared.domain.logistic import log_loss
+from shared.domain.losses import log_loss
 from shared.domain.outputs import Example
 from shared.domain.policy import DAY_MS
 

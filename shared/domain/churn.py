@@ -17,9 +17,10 @@ from shared.domain.calendars import Cells, effect
 from shared.domain.churn_scorer import Scorer
 from shared.domain.configuration import CHAMPION, Configuration
 from shared.domain.features import FEATURES, Floats
-from shared.domain.groundwork import MEMORY, Groundwork, Labels
+from shared.domain.groundwork import Groundwork, Labels
 from shared.domain.hazard import INPUTS, PRIOR, Steps
-from shared.domain.logistic import Logistic, information, log_loss, sigmoid
+from shared.domain.logistic import Logistic, information, sigmoid
+from shared.domain.losses import MEMORY, MIN_LABELS, log_loss
 from shared.domain.recursive import Recursive
 from shared.domain.seasons import Seasons
 from shared.domain.signals import Effects
@@ -29,7 +30,6 @@ from shared.domain.value import SpendLevel, unscaled_spend
 FORMAT: Final = "tenure.churn"
 VERSION: Final = 2
 
-MIN_LABELS: Final = 100  # fewer say nothing about which is better
 HORIZON_DAYS: Final = 28.0
 #: Features in the first states of this version, which knew of no signs.
 _FORMERLY: Final = len(FEATURES) - len(SIGNS)

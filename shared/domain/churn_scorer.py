@@ -27,8 +27,9 @@ from shared.domain.hazard import (
     prior,
     still,
 )
-from shared.domain.logistic import CLIP, Linear
+from shared.domain.logistic import Linear
 from shared.domain.long_run import LongRunTable
+from shared.domain.losses import CLIP
 from shared.domain.seasons import seasons
 from shared.domain.signals import NO_SIGNALS, SIGNALS, Learned, Signalled
 from shared.domain.value import unscaled_spend

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -23,14 +23,13 @@ from shared.domain.logistic import (
     Scaler,
     Standardised,
     information,
-    log_loss,
     sigmoid,
 )
 from shared.domain.long_run import LongRun
+from shared.domain.losses import MEMORY, log_loss
 from shared.domain.seasons import seasons
 from shared.domain.signals import Present, present
 
-MEMORY: Final = 0.999  # discount of the losses that choose between model and heuristic
 _VISITS, _DAY = FEATURES.index("visits"), FEATURES.index("day")
 
 

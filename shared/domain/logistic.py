@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-CLIP: Final = 1e-4  # probabilities served lie in [CLIP, 1 - CLIP]
 Z_LIMIT: Final = 8.0  # standardised inputs beyond it say no more
 FLAT: Final = 1e-9  # an input whose variance is below this share of its square is constant
 _PACE: Final = 3e-4  # learning rate where both outcomes are certain to differ (variance 1)
@@ -298,11 +297,6 @@ class Calibrated:
 def sigmoid(log_odds: float) -> float:
     """Return the probability that log odds stand for."""
     return 1.0 / (1.0 + math.exp(-min(max(log_odds, -50.0), 50.0)))
-
-
-def log_loss(p: float, y: int) -> float:
-    """Return -ln of the probability given to the outcome, clipped at `CLIP`."""
-    return -math.log(max(p if y else 1 - p, CLIP))
 
 
 def information(p: float) -> float:

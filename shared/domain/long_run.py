@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from shared.domain.features import FEATURES, Floats
 from shared.domain.hazard import Steps, facts_of, prior
-from shared.domain.logistic import information, log_loss, sigmoid
+from shared.domain.logistic import information, sigmoid
+from shared.domain.losses import MEMORY, MIN_LABELS, log_loss
 
 Ints = NDArray[np.int64]
 
@@ -53,8 +54,6 @@ _FIRST: Final = [sum(_CELLS[:number]) for number in range(len(_TABLES))]
 
 _PRIOR: Final = 5.0  # information that a cell has to gather before half of it is believed
 _STEP: Final = 0.5  # of Newton's: as all six explain the same outcome, whole ones go too far
-_FEWEST: Final = 100  # labels; fewer do not tell whether it is better than the heuristic
-_MEMORY: Final = 0.999  # discount of the losses by which that is told
 
 _COLUMNS: Final = [FEATURES.index(name) for name in ("recency", "tenure", "visits", "family")]
 _PLAN: Final = FEATURES.index("plan")
@@ -82,7 +81,7 @@ class LongRun:
     def warm(self) -> bool:
         """Whether it has beaten the heuristic on labels that it had not seen."""
         own, heuristic = self._losses
-        return self._labels >= _FEWEST and own < heuristic
+        return self._labels >= MIN_LABELS and own < heuristic
 
     def learn(self, features: Floats, silent: list[bool]) -> None:
         """Learn labels (n, F) whose horizon is over, in their order; those without a plan not."""
@@ -98,8 +97,8 @@ class LongRun:
         own, heuristic = self._losses
         for cells, odds, y in zip(rows, start.tolist(), outcomes, strict=True):
             p = sigmoid(odds + sum([effects[cell] for cell in cells]))
-            own = _MEMORY * own + log_loss(p, y)
-            heuristic = _MEMORY * heuristic + log_loss(sigmoid(odds), y)
+            own = MEMORY * own + log_loss(p, y)
+            heuristic = MEMORY * heuristic + log_loss(sigmoid(odds), y)
             told, step = information(p), _STEP * (y - p)
             for cell in cells:
                 known = seen[cell] = seen[cell] + told
