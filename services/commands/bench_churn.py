@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from services.commands.progress import progress
 from shared.adapters.event_files import Good
 
 #: By it the demo's year is moved by no week at all: it ends two days before.
@@ -43,21 +40,23 @@ def churn(
     from services.evaluate.bench.rows import rows
     from services.evaluate.bench.run import Source, bench
     from services.evaluate.bench.sets import read_sets
+    from services.evaluate.writing import writing
     from shared.settings import load_settings
 
     named = read_sets(sets)
     source = Source(data or sets.parent, demo_purchases)
-    with _bar() as show:
+    with progress("backtests") as show:
         found = bench(
             named,
             source,
             load_settings().policy(),
             rows(),
             command=_command(sets, data, out),
-            show=show,
+            show=lambda done, of: show(done, total=of),
         )
     if out is not None:
-        _write(out, document(found))
+        with writing(out):
+            out.write_text(document(found), encoding="utf-8")
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     elif out is None:
@@ -89,21 +88,3 @@ def _command(sets: Path, data: Path | None, out: Path | None) -> str:
 
 def _shown(path: Path) -> str:
     return path.name if path.is_absolute() else str(path)
-
-
-def _write(path: Path, text: str) -> None:
-    from services.evaluate.service import EvaluationError
-
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise EvaluationError(f"cannot write {path}: {error.strerror}") from None
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
-    console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("backtests"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)

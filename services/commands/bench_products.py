@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from services.commands.progress import progress
 
 if TYPE_CHECKING:
     from services.evaluate.products import Bought, Hits, ProductReport
@@ -43,7 +43,7 @@ def products(
 
     reports = []
     for name, bought in _histories(file, mapping):
-        with _bar(name, len(bought)) as watch:
+        with progress("purchases", len(bought), name) as watch:
             report = measure(name, bought, ask=customers, warm_up_days=warm_up, watch=watch)
         reports.append(report)
         if not as_json:
@@ -62,18 +62,6 @@ def _histories(file: Path | None, mapping: str | None) -> Iterator[tuple[str, li
 
     for catalogue in _CATALOGUES:
         yield catalogue, gathered(demo_products(catalogue))
-
-
-@contextmanager
-def _bar(name: str, total: int) -> Iterator[Callable[[int], None]]:
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("purchases"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(name, total=total)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def _print(report: ProductReport) -> None:

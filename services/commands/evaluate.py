@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +11,10 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from services.commands.history import HistoryFile, Mapping
+from services.commands.progress import progress
 from services.evaluate import asked
 from services.evaluate.anchors import Anchors, check_batch_models
 from services.evaluate.history import read_history
@@ -101,8 +101,10 @@ def evaluate_file(
         read_history(file, mapping, spool, lambda line: typer.echo(line, err=True))
         at = _time("--cut", cut)
         span = _span(spool, until, at)
-        with _bar(len(spool)) as show:
-            found = evaluate(spool.in_order(), policy, span, show)
+        with progress("events", len(spool)) as show:
+            found = evaluate(
+                spool.in_order(), policy, span, lambda done, now: show(done, moment(now)[:10])
+            )
     _warn(found)
     if predictions is not None and at is not None:
         write_predictions(predictions, found.cuts[at])
@@ -157,18 +159,6 @@ def _span(spool: EventSpool, until: str | None, cut: int | None) -> Span:
     first, last = spool.span()
     cuts = () if cut is None else (cut,)
     return Span.of(first, last, until=_time("--until", until), cuts=cuts)
-
-
-@contextmanager
-def _bar(total: int) -> Iterator[Callable[[int, int], None]]:
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("events"),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda done, at: bar.update(task, completed=done, description=moment(at)[:10])
 
 
 def _warn(found: Evaluated) -> None:

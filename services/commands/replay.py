@@ -9,10 +9,9 @@ from typing import IO, Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.commands.history import HistoryFile, Mapping
+from services.commands.progress import progress
 from services.replay.client import IngestClient
 from services.replay.pace import DaysPerSecond, EventsPerSecond, Pace, Unpaced
 from services.replay.plan import Limits
@@ -136,16 +135,13 @@ def _run(
     ticks: bool,
 ) -> Done:
     start = None if since is None else round(since.replace(tzinfo=UTC).timestamp() * 1000)
-    with _bar() as bar:
-        task = bar.add_task("", total=len(spool))
+    with progress("events", len(spool)) as show:
         sender = Replay(
             client,
             pace=pace,
             limits=Limits(tick_ms=DAY_MS if ticks else None),
             skip_refused=rejects.keeps,
-            watch=lambda done: bar.update(
-                task, completed=done.accepted + len(done.refused), description=_day(done.at)
-            ),
+            watch=lambda done: show(done.accepted + len(done.refused), _day(done.at)),
         )
         try:
             asyncio.run(_send(sender, client, spool.in_order(start)))
@@ -160,19 +156,6 @@ def _run(
 async def _send(sender: Replay, client: IngestClient, events: Iterator[Good]) -> None:
     async with client:
         await sender.run(events)
-
-
-def _bar() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("events"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
 
 
 def _day(at: int) -> str:

@@ -12,7 +12,7 @@ from plotly import graph_objects as go
 
 from services.evaluate.figures import as_html, laid_out
 from services.evaluate.report import Report, Target
-from services.evaluate.service import EvaluationError
+from services.evaluate.writing import writing
 
 # Okabe and Ito's palette: told apart by colour-blind readers too.
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73")
@@ -32,10 +32,8 @@ def write_page(path: Path, report: Report, name: str) -> None:
         "reliability": as_html(reliability_plot(report), with_library=False),
     }
     page = _template().render(report=report, name=name, plots=drawn)
-    try:
+    with writing(path):
         path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise EvaluationError(f"cannot write {path}: {error.strerror}") from None
 
 
 def auc_plot(report: Report) -> go.Figure:

@@ -6,7 +6,8 @@ import csv
 from pathlib import Path
 from typing import Final
 
-from services.evaluate.service import AtCut, EvaluationError
+from services.evaluate.service import AtCut
+from services.evaluate.writing import writing
 
 HEADER: Final = ("customer_id", "p_silent", "p_closed", "p_churn", "expected_spend", "clv")
 
@@ -25,10 +26,7 @@ def write_predictions(path: Path, cut: AtCut) -> None:
     said = cut.base.forecast
     columns = (said.silent, said.closed, said.churn, said.spend, cut.base.value)
     plain = [each.tolist() for each in columns]
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(HEADER)
-            table.writerows(sorted(zip(cut.customers, *plain, strict=True)))
-    except OSError as error:
-        raise EvaluationError(f"cannot write {path}: {error.strerror}") from None
+    with writing(path), path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(HEADER)
+        table.writerows(sorted(zip(cut.customers, *plain, strict=True)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -51,7 +51,7 @@ class Measure(Struct, frozen=True, forbid_unknown_fields=True):
         """The cut in milliseconds since 1970."""
         if self.cut is None:
             return None
-        return round(datetime.combine(self.cut, time(), UTC).timestamp() * 1000)
+        return asked.time(self.cut.isoformat())
 
 
 class Run(Struct, frozen=True, forbid_unknown_fields=True):
