@@ -18,13 +18,13 @@ from shared.domain.closing import Closure
 from shared.domain.features import FEATURES
 from shared.domain.hazard import (
     INPUTS,
-    PRIOR,
     STILL,
     Facts,
     Steps,
     facts_of,
     moving,
     prior,
+    step_prior,
     still,
 )
 from shared.domain.logistic import Linear
@@ -132,15 +132,14 @@ class Scorer:
             total -= np.log(1.0 + np.exp(-odds))
         silent = np.exp(total)
         if self.long_run is not None and len(plans.which):
-            some = plans.which
-            silent[some] = self.long_run.pooled(silent[some], features[some])
+            silent[plans.which] = self.long_run.pooled(silent[plans.which], plans.features)
         return _clipped(silent)
 
     def _fitted(self, features: Floats) -> Floats:
         facts, (level, slope) = facts_of(features), self.fit
         total = np.zeros(len(features))
         for ahead in self._starts():
-            odds = moving(facts, self.steps, ahead, self.steps.length)[PRIOR - STILL]
+            odds = step_prior(facts, self.steps, ahead)
             total -= np.log(1.0 + np.exp(-(level + slope * odds)))
         return _clipped(np.exp(total))
 
@@ -175,6 +174,7 @@ class Scorer:
             self.plans,
             self.steps,
             on_plan,
+            some,
             self.plans.rows(some[:, _FAMILY].astype(np.int64), some[:, _VISITS]),
             self.plans.ages(some[:, _PLAN].astype(np.int64), some[:, _DAY], some[:, _OWN]),
             facts.recency[on_plan],
@@ -232,6 +232,7 @@ class _PlanEffects:
     table: PlanTable
     steps: Steps
     which: NDArray[np.intp]
+    features: Floats  # theirs
     rows: NDArray[np.int64]
     age: Floats
     recency: Floats

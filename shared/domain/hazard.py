@@ -147,6 +147,11 @@ def _prior(facts: Facts, steps: Steps, ahead: float, length: float) -> tuple[Flo
     return weight, np.log(silent / (1.0 - silent))
 
 
+def step_prior(facts: Facts, steps: Steps, ahead: float) -> Floats:
+    """Return the heuristic's log odds of silence over the step that starts ``ahead`` days on."""
+    return _prior(facts, steps, ahead, steps.length)[1]
+
+
 def prior(facts: Facts, steps: Steps) -> Floats:
     """Return the heuristic's log odds of silence over the whole horizon."""
     return _prior(facts, steps, 0.0, steps.horizon)[1]

@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.domain.calendars import VISITS
 from shared.domain.features import FEATURES, Floats
 from shared.domain.hazard import Steps, facts_of, prior
 from shared.domain.logistic import information, sigmoid
@@ -27,7 +28,7 @@ from shared.domain.losses import MEMORY, MIN_LABELS, log_loss
 
 Ints = NDArray[np.int64]
 
-#: Where one part ends and the next begins: of recency and tenure in horizons, of visits, and of the
+#: Where one part ends and the next begins: of recency and tenure, in horizons, and of the
 #: heuristic's log odds.
 _RECENCY: Final = (
     0.03, 0.07, 0.1, 0.15, 0.2, 0.25, 0.33, 0.42, 0.5, 0.6, 0.75, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75,
@@ -37,10 +38,9 @@ _TENURE: Final = (
     0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0,
     13.0, 17.0, 24.0,
 )  # fmt: skip
-_VISITS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 25, 32, 45, 64, 100, 200)
 _ODDS: Final = np.arange(-4.0, 4.1, 0.5)
 _FAMILIES: Final = 64  # families of plans whose codes leave the same remainder share cells
-_R, _T, _V, _O = (len(each) + 1 for each in (_RECENCY, _TENURE, _VISITS, _ODDS))
+_R, _T, _V, _O = (len(each) + 1 for each in (_RECENCY, _TENURE, VISITS, _ODDS))
 #: Whoever was never active has cells of their own.
 _EVER: Final = 2
 
@@ -170,7 +170,7 @@ def _keys(features: Floats, steps: Steps) -> tuple[list[Ints], Floats]:
         (visits > 0.0).astype(np.int64),
         np.searchsorted(_RECENCY, recency / steps.horizon, side="right"),
         np.searchsorted(_TENURE, tenure / steps.horizon, side="right"),
-        np.searchsorted(_VISITS, visits, side="right"),
+        np.searchsorted(VISITS, visits, side="right"),
         np.searchsorted(_ODDS, odds, side="right"),
         family.astype(np.int64) % _FAMILIES,
     )
